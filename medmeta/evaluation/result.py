@@ -1,0 +1,132 @@
+"""`Evaluation`: what was measured on scans the model had not adapted on, and the cases behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: Leave one group (patient) out of the support in turn; adapt on the rest; predict the one left out.
+LEAVE_ONE_GROUP_OUT = "leave-one-patient-out"
+#: Adapt on the whole support, predict a separate query set.
+QUERY_SET = "separate query set"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided 95 % interval of a proportion or a difference."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scan predicted by a model that had not seen its group (patient).
+
+    ``probabilities`` follow ``Evaluation.classes``; ``nearest`` are (scan_id, file, label, similarity)
+    of the nearest scans the model had adapted on.
+    """
+
+    file: str
+    scan_id: str
+    group: str
+    label: str
+    predicted: str
+    probabilities: tuple[float, ...]
+    abstained: bool
+    out_of_domain: float
+    nearest: tuple[tuple[str, str, str, float], ...] = ()
+
+    @property
+    def correct(self) -> bool:
+        return self.label == self.predicted
+
+
+@dataclass(frozen=True)
+class PatientCount:
+    """``correct`` of ``n`` groups (patients), with the exact (Clopper-Pearson) 95 % interval.
+
+    A patient with several scans counts once, by the mean probability of the scans of each label;
+    one with scans of two labels is right only when both are.
+    """
+
+    correct: int
+    n: int
+    interval: Interval
+
+    @property
+    def rate(self) -> float:
+        return self.correct / self.n
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class against the rest. None where the figure does not exist (no such scan)."""
+
+    label: str
+    n_scans: int
+    n_groups: int
+    sensitivity: float | None
+    sensitivity_interval: Interval | None
+    specificity: float | None
+    specificity_interval: Interval | None
+    auroc: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A simple baseline on the same folds: its patients right, and ours minus it, paired by patient."""
+
+    learner: str
+    patients: PatientCount
+    accuracy: float
+    balanced_accuracy: float
+    difference: float
+    difference_interval: Interval
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured.
+
+    Attributes:
+        task: name of the task.
+        learner: name of the learner.
+        protocol: ``LEAVE_ONE_GROUP_OUT`` or ``QUERY_SET``.
+        classes: label names; the order of rows and columns of ``confusion``.
+        n_support, n_support_groups: scans and groups adapted on.
+        n_groups: groups evaluated, the n of every count and interval.
+        seconds: wall time of one adaptation on the whole support, features included.
+        accuracy: share of scans predicted right.
+        interval: 95 % interval of ``accuracy`` with n the number of groups, not of scans.
+        patients: the headline, "k of n patients".
+        balanced_accuracy: mean sensitivity over the classes that occur.
+        auroc: mean one-vs-rest AUROC, None where it does not exist.
+        confusion: ``confusion[i][j]`` scans of class i predicted as class j.
+        per_class: figures of each class.
+        cases: the evaluated scans.
+        comparisons: simple baselines on the same folds.
+        notes: sentences the person must read with the figures (too few patients, ...).
+        provenance: versions, seed, hashes, device.
+    """
+
+    task: str
+    learner: str
+    protocol: str
+    classes: tuple[str, ...]
+    n_support: int
+    n_support_groups: int
+    n_groups: int
+    seconds: float
+    accuracy: float
+    interval: Interval
+    patients: PatientCount
+    balanced_accuracy: float
+    auroc: float | None
+    confusion: tuple[tuple[int, ...], ...]
+    per_class: tuple[ClassFigures, ...]
+    cases: tuple[Case, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+    provenance: Mapping[str, Any]
