@@ -1,0 +1,1 @@
+"""Every figure the README quotes, by one command each."""
