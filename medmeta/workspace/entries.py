@@ -1,0 +1,134 @@
+"""One scan of one task in the database: to a row and back to an `Entry` or a `Scan`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import unicodedata
+from typing import Any
+
+from medmeta.scans.scan import Scan
+from medmeta.workspace.blobs import BlobStore
+from medmeta.workspace.records import Entry, TaskInfo
+
+#: Longest label, patient name or task name kept; longer text is cut.
+NAME_LENGTH = 80
+
+
+def clean_name(text: str | None, length: int = NAME_LENGTH) -> str | None:
+    """A name on one line without control characters; None where nothing is left."""
+    if text is None:
+        return None
+    plain = "".join(
+        " " if char.isspace() else char
+        for char in text
+        if char.isspace() or unicodedata.category(char)[0] != "C"
+    )
+    return " ".join(plain.split())[:length].strip() or None
+
+
+def meta_of(scan: Scan) -> dict[str, Any]:
+    """What is kept of a scan beside its pixels; permitted tags only, as the intake gave them."""
+    return {
+        "modality": scan.modality,
+        "rows": scan.rows,
+        "columns": scan.columns,
+        "frames": scan.frames,
+        "transfer_syntax": scan.transfer_syntax,
+        "unit": scan.unit,
+        "window": list(scan.window) if scan.window is not None else None,
+        "monochrome1": scan.monochrome1,
+        "tags": dict(scan.tags),
+        "warnings": list(scan.warnings),
+    }
+
+
+def thumbnail_variant(meta: dict[str, Any]) -> str:
+    """Name of the thumbnail of these pixels shown this way: equal pixels may be shown inverted."""
+    shown = json.dumps([meta["window"], meta["monochrome1"]])
+    return hashlib.sha256(shown.encode()).hexdigest()[:8]
+
+
+def insert(
+    connection: sqlite3.Connection, task_id: str, scan: Scan, label: str | None, group: str, role: str
+) -> None:
+    """Add the row of a scan; a removed row of the same pixels gives way for good."""
+    connection.execute(
+        "DELETE FROM entry WHERE task_id = ? AND scan_id = ? AND deleted = 1", (task_id, scan.id)
+    )
+    connection.execute(
+        "INSERT INTO entry (task_id, scan_id, file, label, grp, group_source, role, meta) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (task_id, scan.id, scan.file, label, group, scan.group_source, role, json.dumps(meta_of(scan))),
+    )
+
+
+def entry_of(row: sqlite3.Row) -> Entry:
+    meta = json.loads(row["meta"])
+    return Entry(
+        id=row["id"],
+        task_id=row["task_id"],
+        scan_id=row["scan_id"],
+        file=row["file"],
+        label=row["label"],
+        group=row["grp"],
+        group_source=row["group_source"],
+        role=row["role"],
+        modality=meta["modality"],
+        rows=meta["rows"],
+        columns=meta["columns"],
+        frames=meta["frames"],
+        transfer_syntax=meta["transfer_syntax"],
+        warnings=tuple(meta["warnings"]),
+        tags=meta["tags"],
+    )
+
+
+def scan_of(row: sqlite3.Row, blobs: BlobStore) -> Scan:
+    """The scan with its pixels memory-mapped.
+
+    Raises:
+        WorkspaceError: the stored pixels are gone or damaged.
+    """
+    meta = json.loads(row["meta"])
+    return Scan(
+        file=row["file"],
+        pixels=blobs.pixels(row["scan_id"], row["file"]),
+        group=row["grp"],
+        group_source=row["group_source"],
+        tags=meta["tags"],
+        transfer_syntax=meta["transfer_syntax"],
+        unit=meta["unit"],
+        window=tuple(meta["window"]) if meta["window"] is not None else None,
+        monochrome1=meta["monochrome1"],
+        warnings=tuple(meta["warnings"]),
+        id=row["scan_id"],
+    )
+
+
+#: One row a task with the counts its card shows.
+TASK_ROWS = """
+SELECT task.*,
+    COALESCE(SUM(role = 'support'), 0) AS support,
+    COALESCE(SUM(role = 'support' AND label IS NOT NULL), 0) AS labelled,
+    COALESCE(SUM(role = 'query'), 0) AS query,
+    COUNT(DISTINCT CASE WHEN role = 'support' THEN label END) AS classes,
+    COUNT(DISTINCT CASE WHEN role = 'support' THEN grp END) AS patients
+FROM task LEFT JOIN entry ON entry.task_id = task.id AND entry.deleted = 0
+"""
+
+
+def task_of(row: sqlite3.Row) -> TaskInfo:
+    return TaskInfo(
+        id=row["id"],
+        name=row["name"],
+        synthetic=bool(row["synthetic"]),
+        created=row["created"],
+        used=row["used"],
+        support=row["support"],
+        labelled=row["labelled"],
+        query=row["query"],
+        classes=row["classes"],
+        patients=row["patients"],
+    )

@@ -1,0 +1,80 @@
+"""One run: adapt, evaluate, and keep everything a person may want of it in one folder.
+
+The folder holds ``model.safetensors`` and ``model.json`` (the task model), ``evaluation.json``,
+``cases.csv`` and ``thumbs/<scan id>.png`` of every scan the evaluation names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from medmeta.evaluation.protocols import evaluate
+from medmeta.evaluation.result import Evaluation
+from medmeta.evaluation.serialise import from_json, to_json
+from medmeta.learners.base import Learner
+from medmeta.progress import Progress, part, silent
+from medmeta.reports.tables import cases_csv
+from medmeta.scans.display import thumbnail
+from medmeta.tasks.task import Task
+from medmeta.workspace.records import WorkspaceError
+
+
+def run_task(
+    support: Task,
+    query: Task | None,
+    learner: Learner,
+    baselines: Sequence[Learner],
+    out: Path,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Adapt ``learner`` on ``support``, evaluate it, and write the run into ``out``.
+
+    Args:
+        query: labelled scans to test on; None tests by leaving one patient out of the support.
+        baselines: simple methods evaluated on the same folds, for comparison.
+        out: folder of the run; made when absent, files of an earlier run are replaced.
+
+    Raises:
+        TaskError: the scans cannot be learned from or evaluated as they stand.
+        CancelledError: ``progress`` asked to stop.
+    """
+    model, evaluation = evaluate(
+        learner, support, query, baselines=baselines, seed=seed, progress=part(progress, 0.0, 0.95)
+    )
+    progress(0.95, "Saving the result")
+    out.mkdir(parents=True, exist_ok=True)
+    model.save(out)
+    (out / "evaluation.json").write_text(json.dumps(to_json(evaluation), indent=2), encoding="utf-8")
+    (out / "cases.csv").write_text(cases_csv(evaluation), encoding="utf-8", newline="")
+    thumbs = out / "thumbs"
+    thumbs.mkdir(exist_ok=True)
+    scans = {scan.id: scan for task in (support, query) if task is not None for scan in task.scans}
+    for number, (scan_id, scan) in enumerate(scans.items(), start=1):
+        (thumbs / f"{scan_id}.png").write_bytes(thumbnail(scan))
+        progress(0.95 + 0.05 * number / len(scans), "Saving the result")
+    return evaluation
+
+
+def load_run(out: Path) -> Evaluation:
+    """Read back what `run_task` measured.
+
+    Raises:
+        WorkspaceError: the folder holds no readable ``evaluation.json``.
+    """
+    path = out / "evaluation.json"
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(
+            f"{path.name} of the run is missing, damaged or from another version; run the adaptation again"
+        ) from error
+
+
+def load_thumbnails(out: Path) -> dict[str, bytes]:
+    """PNG bytes of the run's scans by scan id; empty when the run kept none."""
+    folder = out / "thumbs"
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.png"))} if folder.is_dir() else {}
