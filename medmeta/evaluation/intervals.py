@@ -1,0 +1,100 @@
+"""95 % intervals that stay honest for a handful of patients."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.optimize import brentq
+from scipy.stats import beta, norm
+
+from medmeta.evaluation.result import Interval
+
+#: Confidence of every interval the workbench shows.
+CONFIDENCE = 0.95
+
+
+def clopper_pearson(correct: float, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """Exact two-sided interval of a proportion.
+
+    Args:
+        correct: successes in [0, n]. It need not be whole: see :func:`clustered_accuracy`.
+        n: independent trials, at least 1; patients, never scans of the same patient.
+
+    Raises:
+        ValueError: ``n`` below 1 or ``correct`` outside [0, n].
+
+    References:
+        Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in the case of the
+        binomial. Biometrika 1934;26:404-413.
+    """
+    if n < 1 or not 0 <= correct <= n:
+        raise ValueError(f"an interval needs 0 <= correct <= n and n >= 1, found {correct} of {n}")
+    tail = (1 - confidence) / 2
+    low = 0.0 if correct <= 0 else float(beta.ppf(tail, correct, n - correct + 1))
+    high = 1.0 if correct >= n else float(beta.ppf(1 - tail, correct + 1, n - correct))
+    return Interval(low, high)
+
+
+def clustered_accuracy(share: float, n_groups: int, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a share of *scans* whose independent units are *patients*.
+
+    Scans of one patient tend to be right or wrong together, so they are not independent trials; an
+    interval over all scans is too narrow. This is the exact interval of ``share * n_groups``
+    successes in ``n_groups`` trials: the Clopper-Pearson limits continued to real-valued counts,
+    with the effective sample size of full correlation within a patient. It is conservative where
+    patients have about equally many scans; where one patient has most of the scans the
+    share itself leans on that patient, which the evaluation's notes then say.
+
+    References:
+        Korn EL, Graubard BI. Confidence intervals for proportions with small expected number of
+        positive counts estimated from survey data. Survey Methodology 1998;24:193-201.
+    """
+    return clopper_pearson(min(max(share, 0.0), 1.0) * n_groups, n_groups, confidence)
+
+
+def paired_difference(only_first: int, only_second: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """Score interval of the difference of two proportions measured on the same n patients.
+
+    Args:
+        only_first: patients the first method gets right and the second wrong.
+        only_second: patients the second gets right and the first wrong.
+        n: all patients, those on which both agree included.
+
+    Returns:
+        interval of (share right by the first) - (share right by the second), within [-1, 1]. It has
+        a width even where the two methods never differ, as it must for few patients.
+
+    Raises:
+        ValueError: counts that are negative or exceed ``n``.
+
+    References:
+        Tango T. Equivalence test and confidence interval for the difference in proportions for the
+        paired-sample design. Statistics in Medicine 1998;17:891-908. Recommended for small samples by
+        Fagerland MW, Lydersen S, Laake P. Statistics in Medicine 2014;33:2850-2875.
+    """
+    if min(only_first, only_second) < 0 or only_first + only_second > n or n < 1:
+        raise ValueError(f"found {only_first} and {only_second} differing patients among {n}")
+    z = float(norm.ppf(1 - (1 - confidence) / 2))
+    estimate = (only_first - only_second) / n
+
+    def excess(difference: float, sign: float) -> float:
+        return _score(difference, only_first, only_second, n) - sign * z
+
+    edge = 1 - 1e-12
+    low = -1.0 if estimate <= -edge else float(brentq(excess, -edge, estimate, args=(1.0,)))
+    high = 1.0 if estimate >= edge else float(brentq(excess, estimate, edge, args=(-1.0,)))
+    return Interval(low, high)
+
+
+def _score(difference: float, first: int, second: int, n: int) -> float:
+    """Tango's standardised score at ``difference``; falls as ``difference`` rises."""
+    a = 2.0 * n
+    b = -first - second + (2.0 * n - first + second) * difference
+    c = -second * difference * (1 - difference)
+    # Share of pairs "second only right" that is most likely under the difference.
+    nuisance = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = n * (2 * nuisance + difference * (1 - difference))
+    numerator = first - second - n * difference
+    if variance <= 0:
+        return 0.0 if numerator == 0 else math.copysign(math.inf, numerator)
+    return numerator / math.sqrt(variance)

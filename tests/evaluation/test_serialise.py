@@ -1,0 +1,59 @@
+"""JSON and back without loss; the command line's keys are there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from medmeta.errors import MedMetaError
+from medmeta.evaluation.protocols import evaluate
+from medmeta.evaluation.result import Evaluation
+from medmeta.evaluation.serialise import from_json, to_json
+
+
+@pytest.fixture
+def evaluation(make: Any, new_learner: Any) -> Evaluation:
+    rows = [
+        ("a", "P1", 1),
+        ("a", "P2", 2),
+        ("b", "P3", 11),
+        ("b", "P4", 12),
+        ("c", "P5", 21),
+        ("ä<b>", "P6", 33),
+    ]
+    return evaluate(new_learner(), make(rows), baselines=[new_learner(name="other")])[1]
+
+
+def test_round_trip_is_exact(evaluation: Evaluation) -> None:
+    text = json.dumps(to_json(evaluation), allow_nan=False)
+    assert from_json(json.loads(text)) == evaluation
+
+
+def test_keys_of_the_command_line(evaluation: Evaluation) -> None:
+    data = to_json(evaluation)
+    promised = {
+        "classes", "n_support", "n_groups", "seconds", "accuracy", "interval", "balanced_accuracy", "auroc",
+        "confusion", "per_case",
+    }  # fmt: skip
+    assert promised <= set(data)
+    assert {"file", "label", "predicted", "probabilities", "abstained"} <= set(data["per_case"][0])
+    assert data["interval"] == [evaluation.interval.low, evaluation.interval.high]
+    assert list(data["per_case"][0]["probabilities"]) == list(evaluation.classes)
+    assert "Research use only" in data["research_use_only"]
+
+
+def test_unbounded_distances_are_valid_json(evaluation: Evaluation) -> None:
+    first = replace(evaluation.cases[0], out_of_domain=float("inf"))
+    changed = replace(evaluation, cases=(first, *evaluation.cases[1:]))
+    assert from_json(json.loads(json.dumps(to_json(changed), allow_nan=False))) == changed
+
+
+@pytest.mark.parametrize("drop", ["classes", "patients", "per_case"])
+def test_other_files_are_refused_in_words(evaluation: Evaluation, drop: str) -> None:
+    data = to_json(evaluation)
+    del data[drop]
+    with pytest.raises(MedMetaError, match=f"not an evaluation written by MedMeta.*{drop}"):
+        from_json(data)
