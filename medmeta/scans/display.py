@@ -1,0 +1,100 @@
+"""What the screen shows: window and level, inversion, thumbnails. Nothing here reaches the model."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from medmeta.scans.scan import Scan
+
+#: (centre, width) in Hounsfield units, as radiology viewers name them; they mean nothing for other units.
+PRESETS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "Soft tissue": (40.0, 400.0),
+        "Lung": (-600.0, 1500.0),
+        "Liver": (90.0, 150.0),
+        "Bone": (480.0, 2500.0),
+        "Brain": (40.0, 80.0),
+    }
+)
+_PERCENTILES = (0.5, 99.5)
+
+
+def default_window(scan: Scan) -> tuple[float, float]:
+    """(centre, width) to show a scan with at first, in ``scan.unit``.
+
+    The file's own window; else, for 8-bit pictures and colour, the full range; else a window from the
+    0.5th to the 99.5th percentile of the central frame.
+    """
+    if scan.window is not None:
+        return scan.window
+    if scan.pixels.dtype == np.uint8:
+        return 128.0, 256.0
+    frame = scan.pixels[scan.central_frame]
+    low, high = (float(value) for value in np.percentile(frame, _PERCENTILES))
+    if high <= low:
+        low, high = float(frame.min()), float(frame.max())
+    if frame.dtype.kind == "f":
+        return (low + high) / 2, max(high - low, 1e-6)
+    return (low + high) / 2 + 0.5, high - low + 1
+
+
+def render(
+    scan: Scan, *, frame: int = 0, window: tuple[float, float] | None = None, invert: bool = False
+) -> NDArray[np.uint8]:
+    """One frame as the screen shows it.
+
+    Greyscale goes through the LINEAR window function (PS3.3 C.11.2.1.2.1); for float pixels, and for widths
+    below 1 where LINEAR is not defined, LINEAR_EXACT (C.11.2.1.3.2). MONOCHROME1 is inverted once, ``invert``
+    inverts again. Colour ignores the window.
+
+    Args:
+        scan: any scan.
+        frame: its position, 0 first.
+        window: (centre, width); `default_window` where None.
+        invert: show negative.
+
+    Returns:
+        uint8, (rows, columns) for greyscale or (rows, columns, 3).
+
+    Raises:
+        IndexError: there is no such frame.
+        ValueError: the width is not above 0.
+    """
+    if not 0 <= frame < scan.frames:
+        raise IndexError(f"frame {frame} was asked for, but {scan.file} has frames 0 to {scan.frames - 1}")
+    values = scan.pixels[frame]
+    if scan.is_colour:
+        shown = np.array(values, dtype=np.uint8)
+        return 255 - shown if invert else shown
+    centre, width = window if window is not None else default_window(scan)
+    shown = _windowed(values, centre, width)
+    return 255 - shown if invert != scan.monochrome1 else shown
+
+
+def thumbnail(scan: Scan, side: int = 96) -> bytes:
+    """The central frame as a square PNG of ``side`` pixels, whole and undistorted, on black."""
+    picture = Image.fromarray(render(scan, frame=scan.central_frame))
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
+    square = Image.new(picture.mode, (side, side))
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    out = io.BytesIO()
+    square.save(out, "PNG")
+    return out.getvalue()
+
+
+def _windowed(values: NDArray[Any], centre: float, width: float) -> NDArray[np.uint8]:
+    if not width > 0:
+        raise ValueError(f"a window's width must be above 0, found {width}")
+    exact = values.dtype.kind == "f" or width < 1
+    middle, span = (centre, width) if exact else (centre - 0.5, width - 1)
+    level = values.astype(np.float64) - middle
+    if span == 0:
+        return np.where(level > 0, 255, 0).astype(np.uint8)
+    return np.rint(np.clip(level / span + 0.5, 0.0, 1.0) * 255).astype(np.uint8)

@@ -1,0 +1,75 @@
+"""Attributes that an enhanced multi-frame object keeps in its functional groups (PS3.3 C.7.6.16)."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+
+from medmeta.scans.refusal import RefusedError
+from medmeta.scans.values import Rescale
+
+
+def functional_group(dataset: Dataset, macro: str, frame: int) -> Dataset | None:
+    """The item of a functional group macro that holds for a frame: its own, else the shared one."""
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    homes = [per_frame[frame]] if frame < len(per_frame) else []
+    for home in [*homes, *shared[:1]]:
+        if items := home.get(macro):
+            item: Dataset = items[0]
+            return item
+    return None
+
+
+def rescales(dataset: Dataset, frames: int) -> list[Rescale] | None:
+    """The rescale of the data set, or of each frame of an enhanced object; None where there is none."""
+    if "RescaleSlope" in dataset or "RescaleIntercept" in dataset:
+        return [_rescale(dataset)]
+    if "PerFrameFunctionalGroupsSequence" not in dataset and "SharedFunctionalGroupsSequence" not in dataset:
+        return None
+    found = [functional_group(dataset, "PixelValueTransformationSequence", frame) for frame in range(frames)]
+    if all(item is None for item in found):
+        return None
+    each = [Rescale() if item is None else _rescale(item) for item in found]
+    return each[:1] if len(set(each)) == 1 else each
+
+
+def rescale_type(dataset: Dataset) -> str:
+    """Rescale Type of the data set or of its first frame, as written."""
+    if value := dataset.get("RescaleType"):
+        return str(value)
+    item = functional_group(dataset, "PixelValueTransformationSequence", 0)
+    return str(item.get("RescaleType") or "") if item is not None else ""
+
+
+def voi_window(dataset: Dataset, frame: int) -> tuple[float, float] | None:
+    """First window centre and width (PS3.3 C.11.2.1.2) of the data set or of one frame; None if unusable."""
+    home = dataset
+    if "WindowCenter" not in dataset:
+        item = functional_group(dataset, "FrameVOILUTSequence", frame)
+        if item is None:
+            return None
+        home = item
+    try:
+        centre, width = (float(_first(home.get(word))) for word in ("WindowCenter", "WindowWidth"))
+    except (TypeError, ValueError):
+        return None
+    return (centre, width) if abs(centre) < 1e9 and 0 < width < 1e9 else None
+
+
+def _first(value: object) -> str:
+    if hasattr(value, "__getitem__") and not isinstance(value, str):
+        value = value[0] if len(value) else None  # type: ignore[arg-type]
+    return str(value)
+
+
+def _rescale(item: Dataset) -> Rescale:
+    def number(word: str, default: float) -> float:
+        value = item.get(word)
+        if value is None or value == "":
+            return default
+        try:
+            return float(str(value))
+        except ValueError:
+            raise RefusedError(f"{word} is not a number; export the scan again") from None
+
+    return Rescale(number("RescaleSlope", 1.0), number("RescaleIntercept", 0.0))

@@ -1,0 +1,136 @@
+"""The size an image claims, checked against the budget and the bytes at hand before anything is decoded."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from medmeta.scans.limits import Limits, in_words
+from medmeta.scans.refusal import RefusedError
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Size of the pixel data (PS3.3 C.7.6.3): counts, and bits per sample as stored."""
+
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    photometric: str
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of all frames once decoded; single-bit samples take a byte each."""
+        sample = max(1, self.bits_allocated // 8)
+        return self.rows * self.columns * self.frames * self.samples * sample
+
+    @property
+    def native_bytes(self) -> int:
+        """Bytes an uncompressed Pixel Data element must hold (PS3.5 8.1.1)."""
+        bits = self.rows * self.columns * self.frames * self.samples * self.bits_allocated
+        if self.photometric == "YBR_FULL_422":
+            bits = bits * 2 // 3
+        return (bits + 7) // 8
+
+
+def read_geometry(dataset: Dataset, limits: Limits) -> Geometry:
+    """The claimed geometry, within the limits.
+
+    Raises:
+        RefusedError: a value is missing, is impossible or goes over a limit.
+    """
+    rows = _count(dataset, "Rows", limits.rows)
+    columns = _count(dataset, "Columns", limits.columns)
+    frames = _count(dataset, "NumberOfFrames", limits.frames, default=1)
+    samples = _count(dataset, "SamplesPerPixel", 3, default=1)
+    allocated = _count(dataset, "BitsAllocated", 64)
+    if allocated not in (1, 8, 16, 32, 64) or samples == 2:
+        raise RefusedError(
+            f"{samples} samples of {allocated} bits a pixel are not an image this program can read; 1 or 3 "
+            "samples of 1, 8, 16 or 32 bits were expected"
+        )
+    stored = _count(dataset, "BitsStored", allocated, default=allocated)
+    photometric = str(dataset.get("PhotometricInterpretation") or "").strip().upper()
+    geometry = Geometry(rows, columns, frames, samples, allocated, stored, photometric)
+    if geometry.decoded_bytes > limits.decoded_bytes:
+        raise RefusedError(
+            f"its header claims {frames} x {rows} x {columns} pixels, {in_words(geometry.decoded_bytes)} "
+            f"decoded; at most {in_words(limits.decoded_bytes)} are read from one file, so split it or "
+            "export fewer frames"
+        )
+    return geometry
+
+
+def _count(dataset: Dataset, keyword: str, most: int, default: int | None = None) -> int:
+    value = dataset.get(keyword)
+    if value is None or value == "":
+        if default is None:
+            raise RefusedError(f"the header names no {keyword}, which every image needs; export it again")
+        return default
+    try:
+        count = int(value)
+    except (TypeError, ValueError):
+        raise RefusedError(f"{keyword} is not one whole number; export the scan again") from None
+    if not 1 <= count <= most:
+        raise RefusedError(f"{keyword} is {count}; 1 to {most} was expected")
+    return count
+
+
+def check_frame_headers(frames: Iterable[bytes], geometry: Geometry) -> None:
+    """Compare the size each JPEG, JPEG-LS or JPEG 2000 frame claims with the header's.
+
+    A decoder allocates what the compressed frame says, not what the DICOM header says, so a small header
+    may hide a large frame.
+
+    Raises:
+        RefusedError: too few frames, a frame without a readable size, or one of another size.
+    """
+    seen = 0
+    for frame in frames:
+        size = codestream_size(frame)
+        if size is None:
+            raise RefusedError(f"compressed frame {seen + 1} has no readable header: the file is damaged")
+        if size != (geometry.rows, geometry.columns, geometry.samples):
+            raise RefusedError(
+                f"compressed frame {seen + 1} is {size[0]} x {size[1]} pixels of {size[2]} samples, but the "
+                f"header says {geometry.rows} x {geometry.columns} of {geometry.samples}; export it again"
+            )
+        seen += 1
+    if seen < geometry.frames:
+        raise RefusedError(f"it holds {seen} compressed frames where {geometry.frames} were expected")
+
+
+def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
+    """(rows, columns, samples) from a JPEG or JPEG-LS frame header (ITU-T T.81 B.2.2, T.87 C.2.2), or from the SIZ
+    marker of JPEG 2000 and HTJ2K (T.800 A.5.1); None when there is none."""
+    if frame[:2] == b"\xff\xd8":
+        return _jpeg_size(frame)
+    start = 0 if frame[:4] == b"\xff\x4f\xff\x51" else frame.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if start < 0 or len(frame) < start + 42:
+        return None
+    right, bottom, left, top = struct.unpack_from(">IIII", frame, start + 8)
+    return bottom - top, right - left, struct.unpack_from(">H", frame, start + 40)[0]
+
+
+def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
+    position = 2
+    while position + 10 <= len(frame):
+        if frame[position] != 0xFF:
+            return None
+        marker = frame[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # no length follows
+            position += 2
+        elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            rows, columns = struct.unpack_from(">HH", frame, position + 5)
+            return int(rows), int(columns), frame[position + 9]
+        else:
+            position += 2 + struct.unpack_from(">H", frame, position + 2)[0]
+    return None

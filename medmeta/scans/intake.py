@@ -1,0 +1,187 @@
+"""Uploads to labelled scans: one bad file never stops the others, one scan is in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from medmeta.errors import MedMetaError, ScanRejectedError
+from medmeta.progress import Progress, silent
+from medmeta.scans.archive import Member, Source, expand, is_labels, source_of, walk_folder
+from medmeta.scans.labels import LabelRow, folder_labels, match_rows, parse_labels
+from medmeta.scans.limits import Limits, in_words
+from medmeta.scans.notes import Notes
+from medmeta.scans.reader import Reader, read_file
+from medmeta.scans.refusal import RefusedError
+from medmeta.scans.scan import Intake, LabelledScan, Rejection, Scan
+from medmeta.scans.sniff import ACCEPTED, HEAD_BYTES, Kind, sniff
+
+Found = LabelledScan | Rejection | str
+
+
+def iter_intake(
+    uploads: Iterable[tuple[str, bytes | BinaryIO]],
+    *,
+    key: bytes,
+    limits: Limits | None = None,
+    progress: Progress = silent,
+    reader: Reader | None = None,
+) -> Iterator[Found]:
+    """Read an upload file by file: DICOM, PNG, JPEG and ZIPs of them, with or without a ``labels.csv``.
+
+    A file's label is what labels.csv says, else its class folder (`medmeta.scans.labels.folder_labels`), else
+    None. Its group is what labels.csv says, else the patient's pseudonym, else the file itself.
+
+    Args:
+        uploads: (name, content); content is bytes or an open, seekable binary file.
+        key: pseudonym key.
+        limits: budgets; the defaults where None.
+        progress: told after every file; may raise `CancelledError`.
+        reader: decodes one file.
+
+    Yields:
+        `LabelledScan` for a good file, `Rejection` for a refused one, and at the end sentences (str) that
+        concern the whole upload.
+    """
+    yield from _intake(
+        (source_of(name, data) for name, data in uploads), (), key, limits or Limits(), progress, reader
+    )
+
+
+def read_source(
+    source: Path,
+    *,
+    key: bytes,
+    limits: Limits | None = None,
+    progress: Progress = silent,
+    reader: Reader | None = None,
+) -> Intake:
+    """Read a folder, a ZIP or a single file from disk; see `iter_intake` for the rules.
+
+    Raises:
+        MedMetaError: there is no such file or folder.
+    """
+    limits = limits or Limits()
+    source = Path(source)
+    sources: list[Source] = []
+    early: list[Rejection] = []
+    if source.is_dir():
+        for each in walk_folder(source, limits):
+            if isinstance(each, Source):
+                sources.append(each)
+            else:
+                early.append(each)
+    elif source.is_file():
+        sources.append(Source(source.name, lambda: source.open("rb")))
+    else:
+        raise MedMetaError(f"{source}: no such folder or file; give a folder or ZIP of scans, or one scan")
+    accepted: list[LabelledScan] = []
+    rejected: list[Rejection] = []
+    warnings: list[str] = []
+    for found in _intake(sources, early, key, limits, progress, reader):
+        if isinstance(found, LabelledScan):
+            accepted.append(found)
+        elif isinstance(found, Rejection):
+            rejected.append(found)
+        else:
+            warnings.append(found)
+    return Intake(tuple(accepted), tuple(rejected), tuple(warnings))
+
+
+def _intake(
+    sources: Iterable[Source],
+    early: Sequence[Rejection],
+    key: bytes,
+    limits: Limits,
+    progress: Progress,
+    reader: Reader | None,
+) -> Iterator[Found]:
+    with ExitStack() as stack:
+        members, refused = expand(sources, limits, stack)
+        yield from early
+        yield from refused
+        tables = [member for member in members if is_labels(member.name)]
+        files = [member for member in members if not is_labels(member.name)]
+        names = [member.name for member in files]
+        labels = folder_labels(names, limits)
+        notes = Notes()
+        rows, refusals = _read_tables(tables, names, limits, notes)
+        yield from refusals
+        if refusals:
+            labels = dict.fromkeys(names)
+        read: Reader = reader or _in_process(limits)
+        left = limits.upload_bytes
+        for position, member in enumerate(files):
+            progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
+            try:
+                data = member.read()
+                left -= len(data)
+                if left < 0:
+                    raise RefusedError(f"the upload is larger than {in_words(limits.upload_bytes)}; split it")
+                scan = _read(data, member, key, read)
+            except RefusedError as problem:
+                yield Rejection(member.name, str(problem))
+                continue
+            except ScanRejectedError as problem:
+                yield Rejection(problem.file, problem.reason)
+                continue
+            finally:
+                data = b""
+            item = _labelled(scan, labels[member.name], rows.get(member.name))
+            notes.saw(item)
+            yield item
+        if not files:
+            notes.add(f"the upload holds no file that could be a scan; choose {ACCEPTED}")
+        progress(1.0, f"Read {len(files)} of {len(files)} files")
+        yield from notes.sentences()
+
+
+def _in_process(limits: Limits) -> Reader:
+    return lambda data, file, key: read_file(data, file, key, limits)
+
+
+def _read(data: bytes, member: Member, key: bytes, read: Reader) -> Scan:
+    kind = sniff(data[:HEAD_BYTES])
+    if member.name.rsplit("/", 1)[-1].upper() == "DICOMDIR":
+        raise RefusedError("is a DICOMDIR, the index of a disc; choose the image files themselves")
+    if kind is Kind.ZIP:
+        raise RefusedError("is a ZIP inside a ZIP; unpack it and upload its files")
+    if kind not in (Kind.DICOM, Kind.PNG, Kind.JPEG):
+        raise RefusedError(f"is {kind.value}; expected {ACCEPTED}")
+    return read(data, member.name, key)
+
+
+def _labelled(scan: Scan, label: str | None, row: LabelRow | None) -> LabelledScan:
+    if row is None:
+        return LabelledScan(scan, label)
+    if row.group is not None:
+        scan = replace(scan, group=row.group, group_source="labels.csv")
+    return LabelledScan(scan, row.label)
+
+
+def _read_tables(
+    tables: Sequence[Member], names: Sequence[str], limits: Limits, notes: Notes
+) -> tuple[dict[str, LabelRow], list[Rejection]]:
+    rows: dict[str, LabelRow] = {}
+    refusals = []
+    for table in tables:
+        try:
+            parsed = parse_labels(table.read(), limits)
+        except RefusedError as problem:
+            reason = f"{problem}. No label was taken from it or from folders; mend it and upload again"
+            refusals.append(Rejection(table.name, reason))
+            continue
+        folder = table.name[: -len("labels.csv")]
+        found, absent = match_rows(parsed, folder, names)
+        for name, row in found.items():
+            if rows.setdefault(name, row) != row:
+                refusals.append(
+                    Rejection(table.name, f"another labels.csv says otherwise of {name}; keep one")
+                )
+        if absent:
+            more = "" if len(absent) == 1 else f" and {len(absent) - 1} more"
+            notes.add(f"{table.name} names {absent[0]}{more}, which the upload does not hold")
+    return rows, refusals

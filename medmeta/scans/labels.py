@@ -1,0 +1,150 @@
+"""Labels and groups of files: from a `labels.csv`, else from the folder a file lies in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medmeta.scans.archive import normal
+from medmeta.scans.limits import Limits, in_words
+from medmeta.scans.refusal import RefusedError
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """What a labels.csv says of one file; an empty cell is None."""
+
+    file: str
+    label: str | None
+    group: str | None
+
+
+def folder_labels(names: Sequence[str], limits: Limits) -> dict[str, str | None]:
+    """Label of each file from its folders.
+
+    Folders that all files share are the upload's own wrapping and are stripped, as long as a folder
+    remains for any file. The first folder left is the label: ``data/melanoma/patient 7/IM1`` beside
+    ``data/naevus/IM9`` is ``melanoma``, so patient and series folders below a class do no harm. Files without
+    a folder have no label.
+
+    Args:
+        names: names with ``/`` between folders.
+        limits: for the length of a label.
+    """
+    paths = {name: name.split("/")[:-1] for name in names}
+    while True:
+        tops = {folders[0] for folders in paths.values() if folders}
+        if len(tops) != 1 or not any(len(folders) > 1 for folders in paths.values()):
+            break
+        paths = {name: folders[1:] for name, folders in paths.items()}
+    labels: dict[str, str | None] = {}
+    for name, folders in paths.items():
+        try:
+            labels[name] = clean_label(folders[0], limits) if folders else None
+        except RefusedError:
+            labels[name] = None
+    return labels
+
+
+def clean_label(text: str, limits: Limits) -> str | None:
+    """A label or group in NFC without outer blanks; None when nothing is left.
+
+    Raises:
+        RefusedError: control characters, or longer than the limit.
+    """
+    label = unicodedata.normalize("NFC", text).strip()
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Cf", "Zl", "Zp") for character in label):
+        raise RefusedError("a label or group must not hold control characters")
+    if len(label) > limits.label_length:
+        raise RefusedError(
+            f"a label or group may have {limits.label_length} characters, found {len(label)}; shorten it"
+        )
+    return label or None
+
+
+def parse_labels(data: bytes, limits: Limits) -> tuple[LabelRow, ...]:
+    """Read a labels.csv: a header with ``file``, ``label`` and optionally ``group``, then one row a file.
+
+    UTF-8 (a byte order mark is fine), separated by commas, semicolons or tabs.
+
+    Raises:
+        RefusedError: names the line and what was expected there.
+    """
+    if len(data) > limits.labels_bytes:
+        raise RefusedError(f"is larger than {in_words(limits.labels_bytes)}")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise RefusedError("is not UTF-8 text; save it as CSV UTF-8") from None
+    first = text.split("\n", 1)[0]
+    separator = max(",;\t", key=first.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        columns = [cell.strip().lower() for cell in next(lines, [])]
+        absent = [name for name in ("file", "label") if name not in columns]
+        if absent:
+            raise RefusedError(
+                f"the first line must name the columns file,label,group (group may be left out); "
+                f"{' and '.join(absent)} not found"
+            )
+        rows: dict[str, LabelRow] = {}
+        for cells in lines:
+            if not any(cell.strip() for cell in cells):
+                continue
+            row = _row(cells, columns, lines.line_num, limits)
+            known = rows.setdefault(row.file, row)
+            if known != row:
+                raise RefusedError(
+                    f"line {lines.line_num} names a file that an earlier line labels otherwise"
+                )
+    except csv.Error:
+        raise RefusedError(f"line {lines.line_num} is not proper CSV; check its quotes") from None
+    return tuple(rows.values())
+
+
+def match_rows(
+    rows: Sequence[LabelRow], folder: str, names: Sequence[str]
+) -> tuple[Mapping[str, LabelRow], tuple[str, ...]]:
+    """Files the rows speak of, and the rows' files that are not there.
+
+    A row names a file relative to the folder its table lies in; where that finds nothing, the one file
+    whose name ends with it.
+
+    Args:
+        rows: of one table.
+        folder: where the table lies, empty or ending in ``/``.
+        names: all files of the upload.
+    """
+    present = set(names)
+    endings: dict[str, list[str]] = {}
+    for name in names:
+        parts = name.split("/")
+        for start in range(len(parts)):
+            endings.setdefault("/".join(parts[start:]), []).append(name)
+    found: dict[str, LabelRow] = {}
+    absent = []
+    for row in rows:
+        candidates = endings.get(row.file, [])
+        if folder + row.file in present:
+            found[folder + row.file] = row
+        elif len(candidates) == 1:
+            found[candidates[0]] = row
+        else:
+            absent.append(row.file)
+    return found, tuple(absent)
+
+
+def _row(cells: list[str], columns: list[str], line: int, limits: Limits) -> LabelRow:
+    if len(cells) != len(columns):
+        raise RefusedError(f"line {line} has {len(cells)} cells where the header has {len(columns)}")
+    row = dict(zip(columns, cells, strict=True))
+    file = normal(row["file"].strip())
+    if not file:
+        raise RefusedError(f"line {line} names no file")
+    try:
+        return LabelRow(file, clean_label(row["label"], limits), clean_label(row.get("group", ""), limits))
+    except RefusedError as problem:
+        raise RefusedError(f"line {line}: {problem}") from None

@@ -1,0 +1,74 @@
+"""PNG and JPEG pictures to a `Scan`: the pixels as they are meant to be seen, and nothing else."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from medmeta.scans.limits import Limits, in_words
+from medmeta.scans.refusal import RefusedError, naming
+from medmeta.scans.scan import Scan, content_hash
+
+FORMATS = ("PNG", "JPEG")
+
+
+def read_picture(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
+    """Read a PNG or JPEG picture; orientation is applied, every other metadata is dropped.
+
+    Greyscale keeps its depth (uint8, or uint16 for 16-bit PNG). A picture whose three channels are equal is
+    greyscale. Transparency is laid over black. Pictures name no patient, so the file is its own group.
+
+    Raises:
+        ScanRejectedError: not a PNG or JPEG picture, over a limit, or damaged.
+    """
+    limits = limits or Limits()
+    with naming(file):
+        if len(data) > limits.file_bytes:
+            raise RefusedError(f"is {in_words(len(data))}; at most {in_words(limits.file_bytes)} are read")
+        pixels = _pixels(data, limits)[None]
+        identity = content_hash(pixels)
+        return Scan(file=file, pixels=pixels, group=f"file-{identity[:12]}", group_source="file", id=identity)
+
+
+def _pixels(data: bytes, limits: Limits) -> NDArray[Any]:
+    with warnings.catch_warnings():
+        # Pillow warns on sizes it finds large; the limits below are stricter and refuse.
+        warnings.simplefilter("ignore")
+        try:
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        except UnidentifiedImageError:
+            raise RefusedError("is not a readable PNG or JPEG picture; export it again") from None
+        except Image.DecompressionBombError:
+            raise RefusedError("claims more pixels than any scan has") from None
+        columns, rows = picture.size
+        if rows > limits.rows or columns > limits.columns or rows * columns * 4 > limits.decoded_bytes:
+            raise RefusedError(
+                f"is {rows} x {columns} pixels; at most {limits.rows} x {limits.columns} and "
+                f"{in_words(limits.decoded_bytes)} decoded are read"
+            )
+        try:
+            picture.load()
+        except (OSError, SyntaxError, ValueError):
+            raise RefusedError("its picture data is damaged or cut short; export or copy it again") from None
+        upright = ImageOps.exif_transpose(picture)
+        return _grey_or_rgb(upright)
+
+
+def _grey_or_rgb(picture: Image.Image) -> NDArray[Any]:
+    if picture.mode.startswith("I"):
+        return np.array(picture).astype(np.uint16)
+    if picture.mode in ("1", "L"):
+        return np.array(picture.convert("L"))
+    if picture.mode == "P" or "A" in picture.mode or "transparency" in picture.info:
+        over = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+        picture = Image.alpha_composite(over, picture.convert("RGBA"))
+    colour = np.array(picture.convert("RGB"))
+    grey = colour[..., 0]
+    if np.array_equal(grey, colour[..., 1]) and np.array_equal(grey, colour[..., 2]):
+        return np.ascontiguousarray(grey)
+    return colour

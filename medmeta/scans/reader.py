@@ -1,0 +1,31 @@
+"""One file's bytes to a `Scan`, whatever kind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from medmeta.errors import ScanRejectedError
+from medmeta.scans.dicom import read_dicom
+from medmeta.scans.limits import Limits
+from medmeta.scans.picture import read_picture
+from medmeta.scans.scan import Scan
+from medmeta.scans.sniff import ACCEPTED, HEAD_BYTES, Kind, sniff
+
+#: ``reader(data, file, key) -> Scan``; raises `ScanRejectedError`.
+Reader = Callable[[bytes, str, bytes], Scan]
+
+
+def read_file(data: bytes, file: str, key: bytes, limits: Limits | None = None) -> Scan:
+    """Read a DICOM file, PNG or JPEG in this very process.
+
+    For files of trusted origin, tests and benchmarks; uploads go through `medmeta.scans.isolate`.
+
+    Raises:
+        ScanRejectedError: the file is of another kind, or its reader refuses it.
+    """
+    kind = sniff(data[:HEAD_BYTES])
+    if kind is Kind.DICOM:
+        return read_dicom(data, file, key=key, limits=limits)
+    if kind in (Kind.PNG, Kind.JPEG):
+        return read_picture(data, file, limits=limits)
+    raise ScanRejectedError(file, f"is {kind.value}; expected {ACCEPTED}")

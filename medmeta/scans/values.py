@@ -1,0 +1,139 @@
+"""From stored values to real ones: modality LUT and rescale (PS3.3 C.11.1), palette and colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from medmeta.scans.refusal import RefusedError
+
+_INTEGERS = (np.int16, np.uint16, np.int32, np.uint32)
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """``value = stored * slope + intercept`` (PS3.3 C.11.1.1.2)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+def narrowest(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Integers in the first of int16, uint16, int32, uint32 that holds them all; other values as float32.
+
+    The type follows from the values alone, so one image has one id however it was encoded.
+    """
+    if pixels.dtype.kind == "f":
+        return pixels.astype(np.float32, copy=False)
+    low, high = int(pixels.min()), int(pixels.max())
+    for kind in _INTEGERS:
+        span = np.iinfo(kind)
+        if span.min <= low and high <= span.max:
+            return pixels.astype(kind, copy=False)
+    return pixels.astype(np.float32)
+
+
+def rescaled(frames: NDArray[Any], rescales: Sequence[Rescale]) -> NDArray[Any]:
+    """Apply one rescale to all frames, or one to each: whole factors stay whole numbers, others float32.
+
+    Args:
+        frames: (frames, rows, columns) stored values.
+        rescales: one entry, or as many as there are frames.
+
+    Raises:
+        RefusedError: a slope or intercept that is no number, or a slope of zero.
+    """
+    for each in rescales:
+        if not (np.isfinite(each.slope) and np.isfinite(each.intercept)) or each.slope == 0:
+            raise RefusedError("its rescale slope or intercept is not usable; export the scan again")
+    if all(each == Rescale() for each in rescales):
+        return frames
+    per_frame = list(rescales) * len(frames) if len(rescales) == 1 else list(rescales)
+    whole = frames.dtype.kind in "iu" and all(
+        each.slope.is_integer() and each.intercept.is_integer() for each in rescales
+    )
+    low, high = int(frames.min()), int(frames.max())
+    ends = [end * each.slope + each.intercept for each in rescales for end in (low, high)]
+    whole = whole and max(map(abs, ends)) < 2**31 - 1
+    result = np.empty(frames.shape, np.int32 if whole else np.float32)
+    for place, (frame, each) in enumerate(zip(frames, per_frame, strict=True)):
+        if whole:
+            np.add(
+                frame.astype(np.int64) * int(each.slope),
+                int(each.intercept),
+                out=result[place],
+                casting="unsafe",
+            )
+        else:
+            result[place] = frame.astype(np.float64) * each.slope + each.intercept
+    return result
+
+
+def looked_up(frames: NDArray[Any], item: Dataset, little_endian: bool = True) -> NDArray[Any]:
+    """Apply the item of a Modality LUT Sequence (PS3.3 C.11.1.1.1).
+
+    Raises:
+        RefusedError: the table does not match its descriptor.
+    """
+    entries, first, _ = _descriptor(item.get("LUTDescriptor"))
+    data = item.get("LUTData")
+    order = "<u2" if little_endian else ">u2"
+    table = np.frombuffer(data, order) if isinstance(data, bytes) else np.atleast_1d(np.asarray(data))
+    return _through(frames, table[:entries].astype(np.uint16), entries, first)
+
+
+def palette_to_rgb(frames: NDArray[Any], dataset: Dataset, little_endian: bool = True) -> NDArray[np.uint8]:
+    """Palette colour to 8-bit RGB, (frames, rows, columns, 3) (PS3.3 C.7.6.3.1.5, C.7.9).
+
+    Raises:
+        RefusedError: a table does not match its descriptor.
+    """
+    if (
+        "SegmentedRedPaletteColorLookupTableData" in dataset
+        and "RedPaletteColorLookupTableData" not in dataset
+    ):
+        return to_8_bit(apply_color_lut(frames, dataset)[..., :3], 0)
+    channels = []
+    for colour in ("Red", "Green", "Blue"):
+        entries, first, bits = _descriptor(dataset.get(f"{colour}PaletteColorLookupTableDescriptor"))
+        data = dataset.get(f"{colour}PaletteColorLookupTableData")
+        if not isinstance(data, bytes) or len(data) < entries:
+            raise RefusedError("its colour palette is missing or cut short; export the scan again")
+        # 8-bit entries come one to a byte or one to a 16-bit word (C.7.6.3.1.6).
+        in_words = len(data) >= 2 * entries
+        table = np.frombuffer(data, ("<u2" if little_endian else ">u2") if in_words else np.uint8)[:entries]
+        channels.append(_through(frames, table if bits <= 8 else table >> 8, entries, first).astype(np.uint8))
+    return np.stack(channels, axis=-1)
+
+
+def to_8_bit(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
+    """Unsigned colour samples of ``bits`` bits to 0-255, rounded; 0 takes the type's own width."""
+    bits = bits or 8 * pixels.dtype.itemsize
+    if bits == 8 and pixels.dtype.itemsize == 1:
+        return pixels.astype(np.uint8, copy=False)
+    scaled = np.rint(pixels.astype(np.float32) * np.float32(255.0 / (2**bits - 1)))
+    eight: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return eight
+
+
+def _descriptor(value: object) -> tuple[int, int, int]:
+    try:
+        entries, first, bits = (int(part) for part in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise RefusedError("its lookup table has no usable descriptor; export the scan again") from None
+    return entries or 2**16, first, bits
+
+
+def _through(frames: NDArray[Any], table: NDArray[Any], entries: int, first: int) -> NDArray[Any]:
+    """Values below the first mapped one take the first entry, those beyond the end the last."""
+    if len(table) < entries:
+        raise RefusedError("its lookup table is shorter than its descriptor says; export the scan again")
+    wide = np.int64 if frames.dtype.itemsize > 2 else np.int32
+    places = np.clip(frames.astype(wide) - first, 0, entries - 1)
+    return np.take(table, places)
