@@ -1,0 +1,141 @@
+"""What the figures mean in plain words; the HTML page, the PDF and the workbench say the same."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from medmeta.evaluation.notes import quoted
+from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Comparison, Evaluation, Interval
+
+_LEARNERS = {
+    "anchor": "Anchor: ridge and logistic regression stacked",
+    "prototypes": "Nearest class average (prototypes)",
+    "logistic": "Logistic regression",
+    "ridge": "Ridge regression",
+}
+
+
+def learner_name(name: str) -> str:
+    """What a person reads for a learner's registry name; unknown names stay as they are."""
+    return _LEARNERS.get(name, name)
+
+
+def percent(value: float | None) -> str:
+    """``"80 %"``; a dash where the figure does not exist."""
+    return "–" if value is None else f"{value * 100:.0f}\u00a0%"
+
+
+def decimal(value: float | None) -> str:
+    """Two decimals; a dash where the figure does not exist."""
+    return "–" if value is None else f"{value:.2f}"
+
+
+def span(interval: Interval | None) -> str:
+    """``"52 to 96 %"``."""
+    if interval is None:
+        return "–"
+    return f"{interval.low * 100:.0f} to {interval.high * 100:.0f}\u00a0%"
+
+
+def points(interval: Interval) -> str:
+    """A difference's interval in percentage points, signed: ``"−12 to +31"``."""
+    return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def signed(value: float) -> str:
+    """A difference in percentage points with its sign."""
+    rounded = round(value * 100)
+    return "0" if rounded == 0 else f"{'+' if rounded > 0 else '−'}{abs(rounded)}"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 60 else f"{value / 60:.1f} min"
+
+
+def headline(evaluation: Evaluation) -> str:
+    """``"12 of 15 patients right"``."""
+    return f"{evaluation.patients.correct} of {_patients(evaluation.patients.n)} right"
+
+
+def guess(evaluation: Evaluation) -> tuple[str, int]:
+    """The label that is right most often when always given, and for how many patients."""
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    for case in evaluation.cases:
+        labels_of[case.group].add(case.label)
+    counts = Counter(next(iter(labels)) for labels in labels_of.values() if len(labels) == 1)
+    if not counts:
+        return evaluation.classes[0], 0
+    best = max(counts.items(), key=lambda item: (item[1], -evaluation.classes.index(item[0])))
+    return best
+
+
+def meaning(evaluation: Evaluation) -> tuple[str, ...]:
+    """The headline in plain sentences."""
+    count = evaluation.patients
+    label, always = guess(evaluation)
+    sentences = [
+        f"The model read the scans of {_patients(count.n)} it had not adapted on, and was right for "
+        f"{count.correct} of them.",
+        "On many more patients of the same kind, from the same devices and read by the same people, the share it "
+        f"gets right would plausibly lie between {percent(count.interval.low)} and {percent(count.interval.high)}.",
+        f"Always answering {quoted(label)} would have been right for {always} of {count.n}.",
+    ]
+    found = [figures for figures in evaluation.per_class if figures.sensitivity is not None]
+    if len(found) > 1:
+        worst = min(found, key=lambda figures: figures.sensitivity or 0.0)
+        i = evaluation.classes.index(worst.label)
+        sentences.append(
+            f"Hardest was {quoted(worst.label)}: {evaluation.confusion[i][i]} of {_scans(worst.n_scans)} found."
+        )
+    return tuple(sentences)
+
+
+def method(evaluation: Evaluation) -> tuple[str, ...]:
+    """How it was measured."""
+    adapted = f"{_scans(evaluation.n_support)} of {_patients(evaluation.n_support_groups)}"
+    if evaluation.protocol == LEAVE_ONE_GROUP_OUT:
+        how = (
+            f"Each of {_patients(evaluation.n_groups)} was left out in turn: a model was adapted on all others and "
+            "then read the patient left out. No patient was ever on both sides. The model that is kept adapted on "
+            f"all {adapted}; the figures describe models with a little less to learn from."
+        )
+    else:
+        how = (
+            f"The model adapted on {adapted} and then read {_scans(len(evaluation.cases))} of "
+            f"{_patients(evaluation.n_groups)} of a separate query set. No patient and no image is in both."
+        )
+    return (
+        how,
+        "A patient with several scans counts once, by the mean probability of the scans; one with scans of several "
+        "labels is right only when each is. Intervals are exact 95 % intervals (Clopper-Pearson) with n the number "
+        "of patients, also where the figure counts scans, because scans of one patient are not independent.",
+        "Simple methods ran on the same patients with the same image features. Differences are per patient, with "
+        "Tango's score interval for paired proportions.",
+        "AUROC is the chance that a scan of the class gets a higher probability for it than a scan of another class.",
+    )
+
+
+LIMITS = (
+    "The figures hold for patients, devices, protocols and a mix of diagnoses like those tested. Elsewhere they can "
+    "be far lower.",
+    "Labels were taken as given. A wrong label counts against the model, or for it.",
+    "One evaluation of one small task is noisy: trying several settings and keeping the best makes the figures too "
+    "good. Confirm on new patients.",
+    "Probabilities were calibrated on a handful of scans; read them as an order, not as exact chances.",
+)
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """One comparison in a sentence."""
+    return (
+        f"{learner_name(comparison.learner)}: {comparison.patients.correct} of {comparison.patients.n} right; this "
+        f"model minus it {signed(comparison.difference)} points ({points(comparison.difference_interval)})"
+    )
+
+
+def _patients(n: int) -> str:
+    return "1 patient" if n == 1 else f"{n} patients"
+
+
+def _scans(n: int) -> str:
+    return "1 scan" if n == 1 else f"{n} scans"
