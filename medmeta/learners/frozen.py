@@ -28,10 +28,11 @@ from medmeta.tasks.task import Task
 
 #: More groups than this share folds when shares and temperatures are fitted; their left-out scores are plenty.
 MAX_INNER_FOLDS = 32
-#: A scan this many times farther from the support than the support's scans from each other is unlike it.
-OUT_OF_DOMAIN = 1.5
+#: A scan this many times farther from the support than the support's scans from each other is unlike it: on the
+#: meta-train sets that flags few scans of the task and nearly every scan of another (benchmarks.tune_anchor).
+OUT_OF_DOMAIN = 2.0
 #: Below this lead of the first over the second class the answer is open.
-LEAST_LEAD = 0.10
+LEAST_LEAD = 0.05
 NEIGHBOURS = 3
 
 
@@ -61,7 +62,11 @@ class FrozenTaskModel:
         """Predict scans; nothing is changed, and a scan alone gets the answer it gets in a batch."""
         z = embed(self.extractor.extract(scans, progress=progress))
         chances = self.stack.probabilities(z).numpy()
-        cosines = np.stack([(self.support * row).sum(dim=1).numpy() for row in z]) if len(scans) else np.empty((0, 1))
+        cosines = (
+            np.stack([(self.support * row).sum(dim=1).numpy() for row in z])
+            if len(scans)
+            else np.empty((0, 1))
+        )
         out_of_domain = (1.0 - cosines.max(axis=1)) / self.usual_distance
         ordered = np.sort(chances, axis=1)
         lead = ordered[:, -1] - ordered[:, -2]

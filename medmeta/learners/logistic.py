@@ -9,7 +9,7 @@ from medmeta.models import heads
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.stack import HeadSetting
 
-LOGISTIC = HeadSetting("logistic", partial(heads.logistic, strength=0.03), temperature=1.0)
+LOGISTIC = HeadSetting("logistic", partial(heads.logistic, strength=0.03), temperature=1.17)
 
 
 def logistic(extractor: FeatureExtractor) -> FrozenLearner:

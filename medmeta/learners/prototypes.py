@@ -7,7 +7,7 @@ from medmeta.models import heads
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.stack import HeadSetting
 
-PROTOTYPES = HeadSetting("prototypes", heads.prototypes, temperature=15.0)
+PROTOTYPES = HeadSetting("prototypes", heads.prototypes, temperature=23.6)
 
 
 def prototypes(extractor: FeatureExtractor) -> FrozenLearner:

@@ -10,7 +10,7 @@ from medmeta.models import heads
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.stack import HeadSetting
 
-RIDGE = HeadSetting("ridge", partial(heads.ridge, strength=0.3), temperature=8.0)
+RIDGE = HeadSetting("ridge", partial(heads.ridge, strength=0.3), temperature=6.9)
 
 
 def ridge(extractor: FeatureExtractor) -> FrozenLearner:

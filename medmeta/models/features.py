@@ -30,7 +30,9 @@ def views(image: Tensor, side: int) -> Tensor:
     Returns:
         ``(4, 3, side, side)``.
     """
-    whole = F.interpolate(image[None], size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+    whole = F.interpolate(
+        image[None], size=(side, side), mode="bilinear", antialias=True, align_corners=False
+    )
     start = (image.shape[-1] - side) // 2
     centre = image[None, :, start : start + side, start : start + side]
     upright = torch.cat([whole, centre])

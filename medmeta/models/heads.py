@@ -65,41 +65,38 @@ def logistic(
     masks: Tensor,
     *,
     strength: float,
-    steps: int = 500,
-    tolerance: float = 1e-4,
+    steps: int = 200,
+    tolerance: float = 1e-3,
 ) -> Linear:
-    """Multinomial logistic regression with an L2 penalty, every fit at once.
+    """Multinomial logistic regression with an L2 penalty, classes weighted alike, every fit at once.
 
-    Minimises ``sum_i w_i * cross_entropy_i + strength / 2 * ||W||^2`` by accelerated gradient descent in the
-    function space of the kernel, with the constant momentum of a strongly convex function (Nesterov 2004,
-    2.2.1), restarted where it overshoots (O'Donoghue and Candes 2015).
+    Minimises ``sum_i w_i * cross_entropy_i + strength / 2 * ||W||^2``. The softmax Hessian is at most one half
+    (Bohning 1992, doi:10.1007/BF00048682), so one matrix a fit, inverted once, bounds every Newton step; the
+    steps are accelerated (Nesterov 1983) and restarted where they overshoot (O'Donoghue and Candes 2015).
 
     Args:
         z, targets, classes, masks: as for :data:`Fit`.
         strength: L2 penalty.
         steps: most steps taken.
-        tolerance: stop when no coefficient's gradient exceeds this.
+        tolerance: stop when no coefficient moves farther than this in a step.
     """
     kernel = z @ z.T + INTERCEPT
     weights = balance(targets, classes, masks)[:, :, None]
     absent = _absent(targets, classes, masks)[:, None, :]
     goal = F.one_hot(targets, classes).to(z.dtype)
-    # Bohning 1992: the softmax Hessian is at most 1/2, so this bounds the curvature.
-    top = torch.linalg.eigvalsh(kernel)[-1].item()
-    steepest = 0.5 * weights.max().item() * top + strength
-    ratio = (steepest / strength) ** 0.5
-    momentum = (ratio - 1) / (ratio + 1)
-    alpha = torch.zeros(len(masks), len(z), classes, dtype=z.dtype)
-    previous = alpha
+    eye = torch.eye(len(z), dtype=z.dtype)
+    inverse = torch.linalg.inv(0.5 * weights * kernel + strength * eye)
+    alpha = previous = torch.zeros(len(masks), len(z), classes, dtype=z.dtype)
+    age = torch.zeros(len(masks), 1, 1, dtype=z.dtype)
     for _ in range(steps):
-        look = alpha + momentum * (alpha - previous)
-        chance = torch.softmax(kernel @ look + absent, dim=2)
-        gradient = weights * (chance - goal) + strength * look
-        if gradient.abs().max().item() < tolerance:
-            return _linear(look, z, targets, classes, masks)
-        previous, alpha = alpha, look - gradient / steepest
-        overshot = (gradient * (alpha - previous)).sum(dim=(1, 2), keepdim=True) > 0
-        previous = torch.where(overshot, alpha, previous)
+        look = alpha + age / (age + 3.0) * (alpha - previous)
+        gradient = weights * (torch.softmax(kernel @ look + absent, dim=2) - goal) + strength * look
+        previous, alpha = alpha, look - inverse @ gradient
+        moved = alpha - previous
+        if moved.abs().max().item() < tolerance:
+            break
+        overshot = ((look - alpha) * moved).sum(dim=(1, 2), keepdim=True) > 0
+        age = torch.where(overshot, 0.0, age + 1.0)
     return _linear(alpha, z, targets, classes, masks)
 
 

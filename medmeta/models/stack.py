@@ -37,8 +37,10 @@ class Stack:
 
     def probabilities(self, z: Tensor) -> Tensor:
         """``(m, D)`` float64 feature vectors to ``(m, C)`` probabilities, each row by itself."""
-        # Row by row products: a matrix product may sum in another order when m differs.
-        scores = torch.stack([(self.weight * row).sum(dim=2) for row in z]) if len(z) else z.new_empty(0, *self.bias.shape)
+        if not len(z):
+            return z.new_empty(0, self.bias.shape[1])
+        # Row by row: a matrix product may sum in another order when m differs.
+        scores = torch.stack([(self.weight * row).sum(dim=2) for row in z])
         chances = torch.softmax(self.temperatures[:, None] * (scores + self.bias), dim=2)
         return (self.shares[:, None] * chances).sum(dim=1)
 

@@ -21,7 +21,7 @@ def intensity_range(scan: Scan) -> tuple[float, float]:
     Colour and 8-bit pictures keep their full range of 0-255: their contrast was chosen by whoever exported
     them. Everything else spans the 0.5th to the 99.5th percentile of the central frame.
     """
-    if scan.is_colour or scan.transfer_syntax is None and scan.pixels.dtype == np.uint8:
+    if scan.is_colour or (scan.transfer_syntax is None and scan.pixels.dtype == np.uint8):
         return 0.0, 255.0
     frame = scan.pixels[scan.central_frame]
     low, high = (float(v) for v in np.percentile(frame, PERCENTILES))
