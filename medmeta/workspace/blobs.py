@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,12 @@ class BlobStore:
         folder = self.folder(scan_id)
         if folder.exists():
             shutil.rmtree(folder)
+
+    def remove_unless_held(self, connection: sqlite3.Connection, scan_id: str) -> None:
+        """Delete the files of a scan no entry of any task names, inside the caller's transaction."""
+        held = connection.execute("SELECT 1 FROM entry WHERE scan_id = ? LIMIT 1", (scan_id,)).fetchone()
+        if held is None:
+            self.remove(scan_id)
 
     def _thumbnail_path(self, scan_id: str, variant: str) -> Path:
         if not re.fullmatch(r"[0-9a-f]{8}", variant):

@@ -51,7 +51,7 @@ def thumbnail_variant(meta: dict[str, Any]) -> str:
 
 
 def insert(
-    connection: sqlite3.Connection, task_id: str, scan: Scan, label: str | None, group: str, role: str
+    connection: sqlite3.Connection, task_id: str, scan: Scan, *, label: str | None, group: str, role: str
 ) -> None:
     """Add the row of a scan; a removed row of the same pixels gives way for good."""
     connection.execute(

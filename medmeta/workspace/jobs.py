@@ -69,8 +69,8 @@ class JobRunner:
                 ).fetchone()
                 if live is None:
                     connection.execute(
-                        "INSERT INTO job (id, kind, task_id, state, message, created, signature, params, owner, "
-                        "beat) VALUES (?, ?, ?, 'queued', 'Waiting to start', ?, ?, ?, ?, ?)",
+                        "INSERT INTO job (id, kind, task_id, state, message, created, signature, params, "
+                        "owner, beat) VALUES (?, ?, ?, 'queued', 'Waiting to start', ?, ?, ?, ?, ?)",
                         (
                             job_id,
                             kind,
@@ -182,8 +182,8 @@ class JobRunner:
                 job_id,
                 "failed",
                 None,
-                f"an unexpected error of type {type(error).__name__}; the log of the workbench names the place. "
-                "Try again; if it comes back, report it with that log line",
+                f"an unexpected error of type {type(error).__name__}; the log of the workbench names the "
+                "place. Try again; if it comes back, report it with that log line",
             )
         finally:
             shutil.rmtree(part, ignore_errors=True)

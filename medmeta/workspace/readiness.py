@@ -67,6 +67,12 @@ def _structure(support: Sequence[Entry], query: Sequence[Entry]) -> list[str]:
             f"The test scans have {_count(len(strange), 'label')} the scans to learn from lack: "
             f"{', '.join(strange)}. Add scans with this label to learn from, or relabel the test scans."
         )
+    tested = {entry.label for entry in query if entry.label is not None}
+    if len(tested) == 1:
+        problems.append(
+            f"All labelled test scans are “{tested.pop()}”. Add test scans of another class, or remove them to "
+            "test on the scans to learn from."
+        )
     if len(classes) >= 2 and not any(e.label is not None for e in query) and max(classes.values()) < 2:
         problems.append(
             "Every class has a single patient, so nothing is left to test on when that patient is set aside. "
@@ -93,9 +99,9 @@ def _advice(support: Sequence[Entry], query: Sequence[Entry]) -> list[str]:
     unknown = sum(entry.group_source == "file" for entry in (*support, *query))
     if unknown:
         advice.append(
-            f"For {_count(unknown, 'scan')} the patient is not known, so each file counts as its own patient. "
-            "If one patient has several files, name the patient in the table; otherwise the result will look "
-            "better than it is."
+            f"For {_count(unknown, 'scan')} the patient is not known, so each file counts as its own "
+            "patient. If one patient has several files, name the patient in the table; otherwise the result "
+            "will look better than it is."
         )
     kinds = sorted({entry.modality for entry in support if entry.modality})
     if len(kinds) > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,3 +89,38 @@ def load_readings(out: Path) -> list[Reading]:
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError("the readings are missing or damaged; read the scans again") from error
+
+
+def readings_csv(readings: Sequence[Reading], task: str) -> str:
+    """One row a scan; cells a spreadsheet would take for a formula are made text."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    classes = readings[0].classes if readings else ()
+    writer.writerow(
+        [
+            "task",
+            "file",
+            "label",
+            "unsure",
+            "times_usual_distance",
+            *(_cell(f"p({c})") for c in classes),
+            "note",
+        ]
+    )
+    for reading in readings:
+        writer.writerow(
+            [
+                _cell(task),
+                _cell(reading.file),
+                _cell(reading.label),
+                "yes" if reading.abstained else "no",
+                f"{reading.out_of_domain:.2f}",
+                *(f"{share:.4f}" for share in reading.probabilities),
+                "Research use only",
+            ]
+        )
+    return buffer.getvalue()
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from medmeta.errors import TaskError
 from medmeta.progress import Progress, silent
 from medmeta.scans.deidentify import load_or_create_key
 from medmeta.scans.display import thumbnail
@@ -31,7 +32,7 @@ from medmeta.workspace.records import (
     UploadSummary,
     WorkspaceError,
 )
-from medmeta.workspace.uploads import Upload, take_in
+from medmeta.workspace.uploads import TaskIntake, Upload
 
 
 def default_root() -> Path:
@@ -144,7 +145,8 @@ class Store:
         """
         if self.find_task(task_id) is None:
             raise WorkspaceError("the task these files were meant for has been deleted; open another task")
-        return take_in(self.database, self.blobs, self._key, task_id, uploads, role, progress)
+        intake = TaskIntake(self.database, self.blobs, key=self._key, task_id=task_id, role=role)
+        return intake.run(uploads, progress)
 
     def entries(self, task_id: str, *roles: Role) -> list[Entry]:
         """The scans of a task in the order they came; of ``roles`` only, all when none is named."""
@@ -205,7 +207,12 @@ class Store:
             sets[row["role"]].append(LabelledScan(entries.scan_of(row, self.blobs), row["label"]))
         texts = self.descriptions(task_id)
         support = make_task(sets["support"], info.name, texts)
-        query = make_task(sets["query"], info.name, texts) if sets["query"] else None
+        if not sets["query"]:
+            return TaskSets(support, None, unlabelled)
+        try:
+            query = make_task(sets["query"], info.name, texts)
+        except TaskError as error:
+            raise TaskError(f"the test scans cannot be used: {error}") from error
         return TaskSets(support, query, unlabelled)
 
     # Changes a person makes, each one a step to undo
@@ -264,6 +271,15 @@ class Store:
             self._purge(connection, dropped)
         return len(dropped)
 
+    def discard_new(self, task_id: str) -> int:
+        """Delete the new scans (role ``predict``) from the disk for good; returns how many."""
+        with self.database.write() as connection:
+            gone = connection.execute(
+                "DELETE FROM entry WHERE task_id = ? AND role = 'predict' RETURNING scan_id", (task_id,)
+            ).fetchall()
+            self._purge(connection, [row["scan_id"] for row in gone])
+        return len(gone)
+
     # Notices
 
     def notices(self, task_id: str, *roles: Role) -> list[Notice]:
@@ -299,6 +315,4 @@ class Store:
     def _purge(self, connection: sqlite3.Connection, scan_ids: Iterable[str]) -> None:
         """Delete the files of scans no entry of any task names, inside the caller's transaction."""
         for scan_id in set(scan_ids):
-            held = connection.execute("SELECT 1 FROM entry WHERE scan_id = ? LIMIT 1", (scan_id,)).fetchone()
-            if held is None:
-                self.blobs.remove(scan_id)
+            self.blobs.remove_unless_held(connection, scan_id)

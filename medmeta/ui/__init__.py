@@ -1,0 +1,1 @@
+"""Pieces the pages share: workspace state comes in, Streamlit widgets go out."""

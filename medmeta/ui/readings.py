@@ -1,0 +1,63 @@
+"""Answers about new scans as cards: label, how sure, what speaks against relying on it, what it was compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from medmeta.ui.cases import CARDS_A_PAGE, doubts, nearest_scans, probability_bars
+from medmeta.ui.guard import Context
+from medmeta.ui.scan_table import thumbnail_uri
+from medmeta.ui.text import count, md
+from medmeta.workspace.reading import Reading
+from medmeta.workspace.records import Entry
+
+
+def reading_cards(
+    context: Context, answers: Sequence[tuple[Entry, Reading]], thumbnails: Mapping[str, str], *, key: str
+) -> Entry:
+    """Draw a page of cards; returns the scan to open in the viewer.
+
+    Args:
+        answers: at least one scan with its reading.
+        thumbnails: data addresses of the scans learned from, by scan id.
+        key: sets the state of one task apart from another's.
+    """
+    pages = -(-len(answers) // CARDS_A_PAGE)
+    page_key, view_key = f"readings-page-{key}", f"readings-view-{key}"
+    page = min(int(st.session_state.get(page_key, 1)), pages)
+    for entry, reading in answers[(page - 1) * CARDS_A_PAGE : page * CARDS_A_PAGE]:
+        with st.container(border=True):
+            _card(context, entry, reading, thumbnails, view_key)
+    if pages > 1:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.pagination(pages, key=page_key)
+            st.caption(count(len(answers), "scan"))
+    viewed = st.session_state.get(view_key)
+    first = answers[(page - 1) * CARDS_A_PAGE][0]
+    return next((entry for entry, _ in answers if entry.id == viewed), first)
+
+
+def _card(
+    context: Context, entry: Entry, reading: Reading, thumbnails: Mapping[str, str], view_key: str
+) -> None:
+    image_side, text_side, bars_side = st.columns([1, 2, 2])
+    with image_side:
+        picture = thumbnail_uri(context, entry)
+        if picture is not None:
+            st.image(picture, width="stretch", alt="The scan")
+        if st.button("View", icon=":material/visibility:", key=f"{view_key}-{entry.id}", type="tertiary"):
+            st.session_state[view_key] = entry.id
+    with text_side:
+        reasons = doubts(reading)
+        if reasons:
+            st.markdown(f"##### :orange[:material/help:] {md(reading.label)}?", anchors=False)
+        else:
+            st.markdown(f"##### {md(reading.label)}", anchors=False)
+        st.caption(md(entry.file))
+        for text in reasons:
+            st.markdown(f":orange[:material/warning:] {text}")
+    with bars_side:
+        probability_bars(reading, reading.classes)
+    nearest_scans(reading, thumbnails)

@@ -1,0 +1,293 @@
+"""The table of scans: thumbnails, labels and patients to edit in place or in bulk, one page of rows at a time."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from medmeta.errors import MedMetaError
+from medmeta.ui.guard import Context
+from medmeta.ui.text import count
+from medmeta.workspace.records import Entry, Role, TaskInfo
+
+ROWS_A_PAGE = 50
+
+_ALL, _UNLABELLED, _UNKNOWN, _WARNED = "all", "unlabelled", "patient unknown", "with a warning"
+_FILTERS = {
+    _ALL: "All scans",
+    _UNLABELLED: "Without a label",
+    _UNKNOWN: "Patient unknown",
+    _WARNED: "With a warning",
+}
+_SOURCES = {
+    "PatientID": "from the file",
+    "labels.csv": "from labels.csv",
+    "person": "entered here",
+    "file": "unknown",
+}
+
+
+def data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def thumbnail_uri(context: Context, entry: Entry) -> str | None:
+    """The thumbnail for a table cell; None (an empty cell) when the stored pixels are gone."""
+    try:
+        return data_uri(context.store.thumbnail(entry))
+    except MedMetaError:
+        return None
+
+
+def scan_table(context: Context, task: TaskInfo, entries: Sequence[Entry], role: Role) -> Entry | None:
+    """Show the scans of one role with all that can be changed about them.
+
+    Returns:
+        the scan to open in the viewer, None when there is none to show.
+    """
+    labels = sorted({entry.label for entry in entries if entry.label is not None})
+    shown = _filtered(entries, labels)
+    pages = max(1, -(-len(shown) // ROWS_A_PAGE))
+    page = min(int(st.session_state.get("table-page", 1)), pages)
+    rows = shown[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]
+    ticked = _ticked(task)
+    key = f"table-{task.id}-{role}-{page}-{st.session_state.setdefault('table-turn', 0)}"
+    _collect_ticks(key, rows, ticked)
+    chosen = [entry.id for entry in shown if entry.id in ticked]
+    _toolbar(context, task, chosen, shown, labels, role)
+    if not rows:
+        st.info("No scan matches the filter.", icon=":material/filter_alt:")
+        return None
+    table = pd.DataFrame(
+        {
+            "tick": [entry.id in st.session_state.get("table-base", set()) for entry in rows],
+            "image": [thumbnail_uri(context, entry) for entry in rows],
+            "label": [entry.label for entry in rows],
+            "patient": [entry.group for entry in rows],
+            "open": [":material/visibility: View"] * len(rows),
+            "file": [entry.file for entry in rows],
+            "modality": [entry.modality or "–" for entry in rows],
+            "size": [_size(entry) for entry in rows],
+            "source": [_SOURCES.get(entry.group_source, entry.group_source) for entry in rows],
+            "warning": [" ".join(entry.warnings) for entry in rows],
+        }
+    )
+    config = {
+        "tick": st.column_config.CheckboxColumn("Select", width=55, pinned=True),
+        "image": st.column_config.ImageColumn("Image", width=70, pinned=True),
+        "label": st.column_config.TextColumn(
+            "Label", width=150, max_chars=80, help="Click twice to type a label."
+        ),
+        "patient": st.column_config.TextColumn(
+            "Patient",
+            width=130,
+            max_chars=80,
+            help="All scans of a patient stay together when the model is tested. The name in the file is "
+            "replaced by a pseudonym that means nothing outside this workspace.",
+        ),
+        "open": st.column_config.ButtonColumn(
+            "Open", width=80, type="tertiary", key=f"open-{key}", on_click=_open, args=(task, key, rows)
+        ),
+        "file": st.column_config.TextColumn("File", width=200),
+        "modality": st.column_config.TextColumn("Modality", width=70),
+        "size": st.column_config.TextColumn("Size", width=110),
+        "source": st.column_config.TextColumn("Patient known", width=110),
+        "warning": st.column_config.TextColumn("Warning", width=260),
+    }
+    if not any(entry.warnings for entry in rows):
+        table, config = table.drop(columns="warning"), {k: v for k, v in config.items() if k != "warning"}
+    st.data_editor(
+        table,
+        key=key,
+        hide_index=True,
+        column_config=config,
+        disabled=["image", "open", "file", "modality", "size", "source", "warning"],
+        height=min(560, 38 + 56 * len(rows)),
+        row_height=56,
+        placeholder="–",
+        on_change=_edited,
+        args=(context, task, key, rows),
+    )
+    if pages > 1:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.pagination(pages, key="table-page")
+            st.caption(f"{count(len(shown), 'scan')}, {ROWS_A_PAGE} on a page")
+    viewed = st.session_state.get(f"viewed-{task.id}")
+    return next((entry for entry in entries if entry.id == viewed), rows[0])
+
+
+def _filtered(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
+    search_side, filter_side = st.columns([2, 1])
+    wanted = search_side.text_input(
+        "Search",
+        placeholder="Search file, label or patient",
+        icon=":material/search:",
+        label_visibility="collapsed",
+        key="table-search",
+    )
+    options = [*_FILTERS, *(f"label:{label}" for label in labels)]
+    chosen = filter_side.selectbox(
+        "Filter",
+        options,
+        format_func=lambda key: _FILTERS.get(key, key.removeprefix("label:")),
+        label_visibility="collapsed",
+        key="table-filter",
+    )
+    needle = (wanted or "").strip().casefold()
+    return [
+        entry
+        for entry in entries
+        if _passes(entry, chosen)
+        and (
+            not needle
+            or any(needle in (text or "").casefold() for text in (entry.file, entry.label, entry.group))
+        )
+    ]
+
+
+def _passes(entry: Entry, chosen: str) -> bool:
+    if chosen == _UNLABELLED:
+        return entry.label is None
+    if chosen == _UNKNOWN:
+        return entry.group_source == "file"
+    if chosen == _WARNED:
+        return bool(entry.warnings)
+    return chosen == _ALL or entry.label == chosen.removeprefix("label:")
+
+
+def _toolbar(
+    context: Context,
+    task: TaskInfo,
+    chosen: list[int],
+    shown: Sequence[Entry],
+    labels: Sequence[str],
+    role: Role,
+) -> None:
+    """Selection, then what can be done with the selected scans, then undo and redo."""
+    store, step = context.store, context.store.edit_step(task.id)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        every = len(chosen) == len(shown) and bool(shown)
+        if st.button(
+            "Select none" if every else f"Select all {len(shown)}",
+            icon=":material/deselect:" if every else ":material/select_all:",
+            disabled=not shown,
+        ):
+            _tick(task, set() if every else {entry.id for entry in shown})
+            st.rerun()
+        none = not chosen
+        with st.popover("Label", icon=":material/label:", disabled=none):
+            label = st.selectbox(
+                f"Label for {count(len(chosen), 'scan')}",
+                labels,
+                index=None,
+                accept_new_options=True,
+                placeholder="Choose or type a label",
+                key="bulk-label",
+            )
+            if st.button("Set label", type="primary", disabled=not label):
+                store.set_label(task.id, chosen, label)
+                _done(task)
+            if st.button("Remove the label"):
+                store.set_label(task.id, chosen, None)
+                _done(task)
+        with st.popover("Patient", icon=":material/person:", disabled=none):
+            name = st.text_input(f"Patient of {count(len(chosen), 'scan')}", key="bulk-patient", max_chars=80)
+            if st.button("Set patient", type="primary", disabled=not (name or "").strip()):
+                store.set_group(task.id, chosen, str(name))
+                _done(task)
+        other: Role = "query" if role == "support" else "support"
+        move = "Move to testing" if role == "support" else "Move to learning"
+        if st.button(move, icon=":material/swap_horiz:", disabled=none):
+            store.set_role(task.id, chosen, other)
+            _done(task)
+        if st.button("Remove", icon=":material/delete:", disabled=none, help="Can be undone."):
+            store.remove(task.id, chosen)
+            _done(task)
+        if st.button(
+            "Undo",
+            icon=":material/undo:",
+            disabled=step.undo is None,
+            help=f"Undo: {step.undo}" if step.undo else None,
+        ):
+            store.undo(task.id)
+            _done(task)
+        if st.button(
+            "Redo",
+            icon=":material/redo:",
+            disabled=step.redo is None,
+            help=f"Redo: {step.redo}" if step.redo else None,
+        ):
+            store.redo(task.id)
+            _done(task)
+        st.caption(f"**{len(chosen)}** selected" if chosen else "Select scans to label them together")
+
+
+def _ticked(task: TaskInfo) -> set[int]:
+    """Ids selected in this session; another task starts with none."""
+    if st.session_state.get("ticks-of") != task.id:
+        st.session_state["ticks-of"] = task.id
+        st.session_state["ticks"] = set()
+        st.session_state["table-base"] = set()
+    ticks: set[int] = st.session_state["ticks"]
+    return ticks
+
+
+def _collect_ticks(key: str, rows: Sequence[Entry], ticked: set[int]) -> None:
+    """Read the boxes ticked since the table was drawn; the table keeps them itself until its key turns."""
+    edits = st.session_state.get(key, {}).get("edited_rows", {})
+    for position, values in edits.items():
+        if "tick" in values and int(position) < len(rows):
+            entry_id = rows[int(position)].id
+            (ticked.add if values["tick"] else ticked.discard)(entry_id)
+
+
+def _tick(task: TaskInfo, ids: set[int]) -> None:
+    st.session_state["ticks"] = ids
+    _turn()
+
+
+def _turn() -> None:
+    """Draw the table anew, with what is selected now as its start."""
+    st.session_state["table-base"] = set(st.session_state["ticks"])
+    st.session_state["table-turn"] = st.session_state.get("table-turn", 0) + 1
+
+
+def _done(task: TaskInfo) -> None:
+    """After a change from the toolbar: nothing selected, fresh table, page drawn again."""
+    _tick(task, set())
+    for key in ("bulk-label", "bulk-patient"):
+        st.session_state.pop(key, None)
+    st.rerun()
+
+
+def _edited(context: Context, task: TaskInfo, key: str, rows: Sequence[Entry]) -> None:
+    """Write labels and patients typed into the table; runs before the page is drawn again."""
+    edits = st.session_state.get(key, {}).get("edited_rows", {})
+    _collect_ticks(key, rows, _ticked(task))
+    changed = False
+    for position, values in edits.items():
+        if int(position) >= len(rows):
+            continue
+        entry = rows[int(position)]
+        if "label" in values:
+            context.store.set_label(task.id, [entry.id], values["label"])
+            changed = True
+        if (values.get("patient") or "").strip():
+            context.store.set_group(task.id, [entry.id], values["patient"])
+        changed = changed or "patient" in values
+    if changed:
+        _turn()
+
+
+def _open(task: TaskInfo, key: str, rows: Sequence[Entry]) -> None:
+    click = st.session_state.get(f"open-{key}")
+    if click is not None and click["row"] < len(rows):
+        st.session_state[f"viewed-{task.id}"] = rows[click["row"]].id
+
+
+def _size(entry: Entry) -> str:
+    frames = f" × {entry.frames}" if entry.frames > 1 else ""
+    return f"{entry.columns} × {entry.rows}{frames}"

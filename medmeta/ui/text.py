@@ -1,0 +1,75 @@
+"""Words on the pages: hostile text made harmless, numbers and times made readable."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from medmeta.evaluation.result import Interval, PatientCount
+
+_PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:<>&=\"'^/@])")
+
+
+def md(text: object) -> str:
+    """Text of a stranger (a label, a file name, an error) for a place that renders Markdown.
+
+    Every character Markdown, HTML, LaTeX or Streamlit's directives act on is escaped, lines are joined, and
+    a word joiner keeps web and mail addresses from turning into links.
+    """
+    line = " ".join(str(text).split())
+    line = re.sub(r"(?i)(:)(?=//)|(www)(?=\.)|(@)", lambda found: found.group(0) + "\u2060", line)
+    return _PUNCTUATION.sub(r"\\\1", line)
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """``3 scans``, ``1 scan``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def span(interval: Interval) -> str:
+    """An interval of a share in per cent."""
+    return f"{100 * interval.low:.0f}–{100 * interval.high:.0f} %"
+
+
+def headline(patients: PatientCount) -> str:
+    """``13 of 15 patients``; never a bare percentage."""
+    return f"{patients.correct} of {count(patients.n, 'patient')}"
+
+
+def meaning(patients: PatientCount) -> str:
+    """The exact interval in plain words."""
+    low, high = 100 * patients.interval.low, 100 * patients.interval.high
+    return (
+        f"With {count(patients.n, 'patient')}, the true share it gets right may lie anywhere between "
+        f"{low:.0f} % and {high:.0f} %."
+    )
+
+
+def ago(moment: float, now: float | None = None) -> str:
+    """How long ago, in the largest fitting unit."""
+    seconds = max(0.0, (time.time() if now is None else now) - moment)
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{count(int(seconds // size), name)} ago"
+    return "just now"
+
+
+def duration(seconds: float) -> str:
+    """``4.2 s``, ``1 min 05 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+def clock(moment: float) -> str:
+    """Local date and time."""
+    return time.strftime("%d %b %Y, %H:%M", time.localtime(moment))
+
+
+def likeness(similarity: float) -> str:
+    """Cosine of two scans in words a person can weigh."""
+    return f"{similarity:.2f}"

@@ -1,0 +1,87 @@
+"""Adding files: the drop zones, the running intake, and what was refused."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from medmeta.ui.guard import Context
+from medmeta.ui.job_panel import ended_badly, live_job
+from medmeta.ui.text import ago, count, md
+from medmeta.workspace.records import Role, TaskInfo
+from medmeta.workspace.work import intake_work
+
+
+def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> None:
+    """Drop zones for files, ZIPs and folders; reading begins by itself as a job that survives a refresh."""
+    latest = next(iter(context.jobs.jobs(task.id, "intake")), None)
+    if latest is not None and latest.live:
+        live_job(context, latest.id, "Reading the files")
+        return
+    # Uploads live in memory: a new key after each intake lets go of them.
+    turn = st.session_state.setdefault("upload-turn", 0)
+    files_side, folder_side = st.columns(2)
+    files = files_side.file_uploader(
+        "Files or ZIPs",
+        accept_multiple_files=True,
+        key=f"files-{task.id}-{role}-{turn}",
+        help="DICOM (with or without a file ending), PNG, JPEG, TIFF or NIfTI; several at once, or a ZIP.",
+    )
+    folder = folder_side.file_uploader(
+        "A whole folder",
+        accept_multiple_files="directory",
+        key=f"folder-{task.id}-{role}-{turn}",
+        help="With one folder a class inside, the name of each folder becomes the label.",
+    )
+    st.caption(hint)
+    uploads = [(file.name, file) for file in (*(files or []), *(folder or []))]
+    if uploads:
+        context.jobs.submit("intake", task.id, intake_work(context.store, task.id, uploads, role))
+        st.session_state["upload-turn"] = turn + 1
+        st.rerun()
+    if latest is None:
+        return
+    if latest.state == "done":
+        st.caption(f":material/done: Last upload: {md(latest.message)} ({ago(latest.finished or 0)})")
+    else:
+        ended_badly(
+            latest,
+            doing="Reading the files",
+            advice="Scans that had been read before are kept. Add the files once more to go on.",
+        )
+
+
+def notices_panel(context: Context, task: TaskInfo, role: Role) -> None:
+    """Refused files with a reason each and warnings, kept until a person dismisses them."""
+    notices = context.store.notices(task.id, role)
+    if not notices:
+        return
+    refused = [notice for notice in notices if notice.is_rejection]
+    warnings = list(dict.fromkeys(notice.text for notice in notices if not notice.is_rejection))
+    title = " and ".join(
+        part
+        for part in (
+            f"{count(len(refused), 'file')} refused" if refused else "",
+            count(len(warnings), "warning") if warnings else "",
+        )
+        if part
+    )
+    with st.expander(f":orange[:material/report:] {title}", expanded=len(notices) <= 12):
+        for text in warnings:
+            st.markdown(f":material/warning: {md(text)}")
+        if refused:
+            st.dataframe(
+                pd.DataFrame(
+                    {"File": [n.file for n in refused], "Why it was refused": [n.text for n in refused]}
+                ),
+                hide_index=True,
+                column_config={
+                    "File": st.column_config.TextColumn(width="medium"),
+                    "Why it was refused": st.column_config.TextColumn(width="large"),
+                },
+            )
+            for notice in refused[:3]:
+                st.caption(f"**{md(notice.file)}**: {md(notice.text)}")
+        if st.button("Dismiss", icon=":material/close:", key=f"dismiss-{role}"):
+            context.store.dismiss(task.id, role)
+            st.rerun()

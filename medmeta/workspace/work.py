@@ -1,0 +1,77 @@
+"""What the background jobs do: each function makes the `Work` that a `JobRunner` is given.
+
+The learners are imported inside the work, so that a page that only starts it opens without them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medmeta.progress import Progress, part
+from medmeta.workspace.jobs import Work
+from medmeta.workspace.reading import read_scans
+from medmeta.workspace.records import Role, WorkspaceError
+from medmeta.workspace.store import Store
+from medmeta.workspace.uploads import Upload
+
+if TYPE_CHECKING:
+    from medmeta.models.features import FeatureExtractor
+
+#: Loads the feature extractor on its first call; the same one ever after.
+LoadExtractor = Callable[[], "FeatureExtractor"]
+
+
+def intake_work(store: Store, task_id: str, uploads: Sequence[Upload], role: Role) -> Work:
+    """Take uploads into a task; the last progress message is the summary."""
+
+    def work(out: Path, progress: Progress) -> None:
+        summary = store.add_uploads(task_id, uploads, progress, role=role)
+        (out / "summary.json").write_text(json.dumps(asdict(summary)), encoding="utf-8")
+        progress(1.0, summary.sentence())
+
+    return work
+
+
+def adapt_work(store: Store, task_id: str, extractor: LoadExtractor, *, seed: int = 0) -> Work:
+    """Adapt the default learner on a task's labelled scans and evaluate it beside the baselines."""
+
+    def work(out: Path, progress: Progress) -> None:
+        from medmeta.learners.registry import BASELINES, make_learner
+        from medmeta.workspace.run import run_task
+
+        progress(0.0, "Reading the scans")
+        sets = store.task(task_id)
+        progress(0.02, "Getting the model ready")
+        shared = extractor()
+        run_task(
+            sets.support,
+            sets.query,
+            make_learner("default", shared),
+            [make_learner(name, shared) for name in BASELINES],
+            out,
+            seed=seed,
+            progress=part(progress, 0.05, 1.0),
+        )
+
+    return work
+
+
+def predict_work(store: Store, task_id: str, run: Path, extractor: LoadExtractor) -> Work:
+    """Read the task's new scans with the model a run has saved."""
+
+    def work(out: Path, progress: Progress) -> None:
+        progress(0.0, "Getting the model ready")
+        from medmeta.learners.registry import load_task_model
+
+        model = load_task_model(run, extractor())
+        entries = store.entries(task_id, "predict")
+        if not entries:
+            raise WorkspaceError("there are no new scans to read; add some first")
+        scans = [store.scan(entry) for entry in entries]
+        read_scans(model, scans, out, progress=part(progress, 0.1, 1.0))
+
+    return work

@@ -1,0 +1,139 @@
+"""Predict: new scans through an adapted model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from medmeta.errors import MedMetaError
+from medmeta.ui.downloads import file_stem
+from medmeta.ui.empty import empty_state, need_task
+from medmeta.ui.guard import ADAPT, RESEARCH_ONLY, Context, open_page
+from medmeta.ui.job_panel import ended_badly, live_job
+from medmeta.ui.readings import reading_cards
+from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
+from medmeta.ui.scan_table import data_uri
+from medmeta.ui.task_panel import heading
+from medmeta.ui.text import count, headline, md
+from medmeta.ui.upload_panel import notices_panel, upload_panel
+from medmeta.ui.viewer import viewer
+from medmeta.workspace.reading import Reading, load_readings, readings_csv
+from medmeta.workspace.records import Entry, Job, TaskInfo
+from medmeta.workspace.work import predict_work
+
+
+def known_readings(context: Context, task: TaskInfo, run: Job) -> dict[str, Reading]:
+    """What this run's model has said about the task's new scans so far, by scan id."""
+    said: dict[str, Reading] = {}
+    for job in reversed(context.jobs.jobs(task.id, "predict")):
+        if job.state == "done" and job.params.get("run") == run.id:
+            said |= {reading.scan_id: reading for reading in load_readings(context.jobs.result(job))}
+    return said
+
+
+def read_button(context: Context, task: TaskInfo, run: Job, folder: Path, unread: list[Entry]) -> None:
+    """Start reading the scans that have no answer yet."""
+    if unread and st.button(
+        f"Read {count(len(unread), 'scan')}", type="primary", icon=":material/play_arrow:", key="read"
+    ):
+        work = predict_work(context.store, task.id, folder, context.engine.extractor)
+        context.jobs.submit("predict", task.id, work, {"run": run.id})
+        st.rerun()
+
+
+def answers(
+    context: Context, task: TaskInfo, entries: list[Entry], said: dict[str, Reading], folder: Path
+) -> None:
+    """Cards on the left, the viewer on the right, then what can be taken away."""
+    read = [entry for entry in entries if entry.scan_id in said]
+    if not read:
+        return
+    st.subheader("What the model says", anchor=False)
+    st.caption(f":material/science: {RESEARCH_ONLY}")
+    cards_side, viewer_side = st.columns([3, 2], gap="medium")
+    with cards_side:
+        opened = reading_cards(
+            context, [(entry, said[entry.scan_id]) for entry in read], thumbnails(folder), key=task.id
+        )
+    with viewer_side:
+        viewer(context, opened)
+    with st.container(horizontal=True):
+        st.download_button(
+            "Readings (CSV)",
+            readings_csv([said[entry.scan_id] for entry in read], task.name),
+            f"{file_stem(task.name)}-readings.csv",
+            "text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+        )
+
+
+def thumbnails(folder: Path) -> dict[str, str]:
+    return {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()}
+
+
+def main() -> None:
+    context = open_page("Predict")
+    need_task(context)
+    task = context.task
+    if task is None:
+        return
+    context.store.touch(task.id)
+    heading(context, task, "Predict")
+    run = pick_run(context, task, label="Model adapted on")
+    if run is None:
+        empty_state(
+            context,
+            icon=":material/stethoscope:",
+            title="No adapted model yet",
+            text="Adapt the model to your labelled scans first; then it can read new ones.",
+            page=ADAPT,
+            action="Go to Adapt",
+        )
+        return
+    try:
+        folder = context.jobs.result(run)
+        evaluation = cached_run(str(folder))
+        said = known_readings(context, task, run)
+    except MedMetaError as error:
+        st.error(md(error), icon=":material/error:")
+        context.link(ADAPT, "Adapt again", icon=":material/refresh:")
+        return
+    low, high = (100 * edge for edge in (evaluation.patients.interval.low, evaluation.patients.interval.high))
+    st.markdown(
+        f"When tested, this model was right in **{headline(evaluation.patients)}** "
+        f"(the true share may be {low:.0f} % to {high:.0f} %)."
+    )
+    stale_notice(context, task, run)
+    with st.container(border=True):
+        upload_panel(
+            context,
+            task,
+            "predict",
+            hint="New scans are kept in this workspace so that the answers survive a refresh. They are never "
+            "learned from, and you can delete them below.",
+        )
+    notices_panel(context, task, "predict")
+    entries = context.store.entries(task.id, "predict")
+    latest = next(iter(context.jobs.jobs(task.id, "predict")), None)
+    if latest is not None and latest.live:
+        live_job(context, latest.id, "Reading the new scans")
+        return
+    if not entries:
+        st.info("No new scans yet. Drop files, a folder or a ZIP above.", icon=":material/upload_file:")
+        return
+    if latest is not None:
+        ended_badly(latest, doing="Reading the scans", advice="The scans are still here. Try again below.")
+    read_button(context, task, run, folder, [entry for entry in entries if entry.scan_id not in said])
+    answers(context, task, entries, said, folder)
+    if st.button(
+        f"Delete {count(len(entries), 'new scan')} from this workspace",
+        icon=":material/delete_forever:",
+        help="Deletes the copies kept here and cannot be undone. Your original files are not touched.",
+    ):
+        context.store.discard_new(task.id)
+        st.rerun()
+
+
+main()
