@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import as_pixel_options
-from pydicom.uid import UID, RLELossless
+from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
 from medmeta.scans import enhanced, terms
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags
@@ -65,6 +65,7 @@ _READ_TAGS: list[Any] = [
 #: Beginnings of the names of storage classes that hold no image, and what to call them.
 _NOT_IMAGES = (
     (("Basic Text SR", "Enhanced SR", "Comprehensive", "Extensible SR", "Key Object"), "a structured report"),
+    (("RT Dose",), "a radiotherapy dose grid"),
     (("RT ",), "a radiotherapy object"),
     (("Encapsulated",), "a document wrapped in DICOM"),
     (("Segmentation", "Surface Segmentation", "Label Map"), "a segmentation, which marks a scan but is none"),
@@ -166,7 +167,7 @@ def _check_is_image(dataset: Dataset) -> None:
     uid = UID(str(dataset.get("SOPClassUID") or ""))
     name = uid.name if uid.type == "SOP Class" else ""
     for beginnings, what in _NOT_IMAGES:
-        if name.startswith(beginnings) and not name.startswith("RT Image") and "RT Dose" not in name:
+        if name.startswith(beginnings) and not name.startswith("RT Image"):
             raise RefusedError(f"is not an image but {what}")
     if not any(word in dataset for word in _PIXELS):
         if "Rows" in dataset and "Columns" in dataset:
@@ -177,6 +178,8 @@ def _check_is_image(dataset: Dataset) -> None:
 
 def _check_pixel_bytes(dataset: Dataset, geometry: Geometry) -> None:
     syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == JPEGExtended12Bit and geometry.bits_stored > 8:
+        raise RefusedError("is a 12-bit lossy JPEG, which this program cannot decode; export it uncompressed")
     if "PixelData" in dataset and syntax.is_encapsulated:
         if syntax != RLELossless:
             check_frame_headers(

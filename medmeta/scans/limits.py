@@ -43,7 +43,7 @@ class Limits:
     labels_bytes: int = 16 * MIB
     label_length: int = 80
     decode_seconds: float = 60.0
-    worker_bytes: int = 6 * GIB
+    worker_bytes: int = 4 * GIB
 
     def inflated(self, stored: int, cap: int) -> int:
         """Bytes that ``stored`` compressed bytes may grow to, never above ``cap``."""

@@ -136,4 +136,5 @@ def _through(frames: NDArray[Any], table: NDArray[Any], entries: int, first: int
         raise RefusedError("its lookup table is shorter than its descriptor says; export the scan again")
     wide = np.int64 if frames.dtype.itemsize > 2 else np.int32
     places = np.clip(frames.astype(wide) - first, 0, entries - 1)
-    return np.take(table, places)
+    mapped: NDArray[Any] = np.take(table, places)
+    return mapped

@@ -1,0 +1,157 @@
+"""Decoding in another process, under limits of time and memory, so that no file can take the program down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+
+from medmeta.errors import MedMetaError, ScanRejectedError
+from medmeta.scans.limits import Limits
+from medmeta.scans.scan import Scan
+from medmeta.scans.wire import BrokenWireError, receive, send, unpack_scan
+
+_START_SECONDS = 60.0
+#: The child gets these variables and no others: it needs no secret that may stand in the environment.
+_ENVIRONMENT = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+)
+
+
+class Isolated:
+    """A warm decoding process. Use as a context manager; `read` is a `medmeta.scans.reader.Reader`.
+
+    The process starts with the first file and is started anew after a file has stopped it. Calls from
+    several threads take turns.
+
+    Args:
+        limits: ``decode_seconds`` and ``worker_bytes`` bound the process, the others bind its reader.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, data: bytes, file: str, key: bytes) -> Scan:
+        """Read one file as `medmeta.scans.reader.read_file` does, in the other process.
+
+        Raises:
+            ScanRejectedError: the reader refuses the file, or it took too long or stopped the process.
+            MedMetaError: the process cannot be started at all.
+        """
+        limits = self._limits
+        if len(data) > limits.file_bytes:
+            raise ScanRejectedError(file, "is larger than the limit of one file")
+        with self._turn:
+            process = self._running()
+            late = threading.Event()
+            timer = _killer(process, limits.decode_seconds, late)
+            try:
+                send(_in(process), {"file": file, "key": key.hex()}, data)
+                header, body = receive(_out(process), 4 * limits.decoded_bytes)
+                if "refused" not in header:
+                    return unpack_scan(header, body, file, limits)
+            except (BrokenWireError, OSError):
+                self._stop()
+                if late.is_set():
+                    what = f"took the decoder longer than {limits.decode_seconds:g} seconds"
+                else:
+                    what = "stopped the decoder (out of memory or damaged)"
+                raise ScanRejectedError(
+                    file, f"the file {what}, so it was refused; export it again, uncompressed"
+                ) from None
+            except BaseException:
+                self._stop()  # an answer may still be on its way, and the next file must not get it
+                raise
+            finally:
+                timer.cancel()
+            raise ScanRejectedError(file, str(header["refused"])[:500])
+
+    def close(self) -> None:
+        """End the process; a later `read` starts a new one."""
+        with self._turn:
+            self._stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        self._stop()
+        home = Path(__file__).resolve().parents[2]
+        given = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        path = os.pathsep.join([str(home), *(each for each in sys.path if each)])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "medmeta.scans.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**given, **threads, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            cwd=home,
+            start_new_session=True,
+        )
+        self._process = process
+        timer = _killer(process, _START_SECONDS, threading.Event())
+        try:
+            send(_in(process), {"limits": asdict(self._limits)})
+            receive(_out(process), 0)
+        except (BrokenWireError, OSError):
+            self._stop()
+            raise MedMetaError(
+                "the process that decodes scans could not be started; check the installation and the free memory"
+            ) from None
+        finally:
+            timer.cancel()
+        return process
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:  # unsent bytes to a process that is gone
+                    continue
+        process.wait()
+
+
+def _killer(process: subprocess.Popen[bytes], seconds: float, late: threading.Event) -> threading.Timer:
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, kill)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _in(process: subprocess.Popen[bytes]) -> BinaryIO:
+    return cast(BinaryIO, process.stdin)
+
+
+def _out(process: subprocess.Popen[bytes]) -> BinaryIO:
+    return cast(BinaryIO, process.stdout)

@@ -1,0 +1,118 @@
+"""Messages between the program and its decoding process: a JSON header, then raw bytes. No pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medmeta.scans.deidentify import PERMITTED_TAGS
+from medmeta.scans.limits import Limits
+from medmeta.scans.scan import Scan
+
+_HEADER_BYTES = 2**20
+_DTYPES = frozenset(("|u1", "<u2", "<i2", "<u4", "<i4", "<f4"))
+
+
+class BrokenWireError(Exception):
+    """The other side went away or sent something that is no message."""
+
+
+def send(stream: BinaryIO, header: Mapping[str, Any], body: bytes | memoryview = b"") -> None:
+    """Write one message and flush it."""
+    text = json.dumps({**header, "size": len(body)}).encode()
+    stream.write(struct.pack(">I", len(text)) + text)
+    stream.write(body)
+    stream.flush()
+
+
+def receive(stream: BinaryIO, most: int) -> tuple[dict[str, Any], bytearray]:
+    """Read one message with a body of at most ``most`` bytes.
+
+    Raises:
+        BrokenWireError: end of stream, or a header that is none.
+    """
+    length = struct.unpack(">I", _exactly(stream, 4))[0]
+    if length > _HEADER_BYTES:
+        raise BrokenWireError
+    try:
+        header = json.loads(bytes(_exactly(stream, length)))
+        size = int(header["size"])
+    except (ValueError, KeyError, TypeError):
+        raise BrokenWireError from None
+    if not 0 <= size <= most:
+        raise BrokenWireError
+    return header, _exactly(stream, size)
+
+
+def pack_scan(scan: Scan) -> tuple[dict[str, Any], memoryview]:
+    """A scan as header and pixel bytes."""
+    little = scan.pixels.astype(scan.pixels.dtype.newbyteorder("<"), copy=False)
+    header = {
+        "dtype": little.dtype.str,
+        "shape": list(little.shape),
+        "group": scan.group,
+        "group_source": scan.group_source,
+        "tags": dict(scan.tags),
+        "transfer_syntax": scan.transfer_syntax,
+        "unit": scan.unit,
+        "window": scan.window,
+        "monochrome1": scan.monochrome1,
+        "warnings": list(scan.warnings),
+        "id": scan.id,
+    }
+    flat: NDArray[Any] = np.ascontiguousarray(little).reshape(-1).view(np.uint8)
+    return header, flat.data
+
+
+def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: Limits) -> Scan:
+    """The scan of a message, every part checked: the sender has read a hostile file and may be taken over.
+
+    Raises:
+        BrokenWireError: a part is not what `pack_scan` writes.
+    """
+    try:
+        kind, shape = str(header["dtype"]), tuple(int(side) for side in header["shape"])
+        fits = kind in _DTYPES and len(shape) in (3, 4) and min(shape) > 0
+        if not fits or math.prod(shape) * np.dtype(kind).itemsize != len(body):
+            raise BrokenWireError
+        tags = dict(header["tags"])
+        if not set(tags) <= set(PERMITTED_TAGS):
+            raise BrokenWireError
+        window = header["window"]
+        syntax = header["transfer_syntax"]
+        return Scan(
+            file=file,
+            pixels=np.frombuffer(body, kind).reshape(shape),
+            group=str(header["group"]),
+            group_source=str(header["group_source"]),
+            tags={word: PERMITTED_TAGS[word](_parts(value)) for word, value in tags.items()},
+            transfer_syntax=None if syntax is None else str(syntax),
+            unit=str(header["unit"]),
+            window=None if window is None else (float(window[0]), float(window[1])),
+            monochrome1=bool(header["monochrome1"]),
+            warnings=tuple(str(sentence) for sentence in header["warnings"]),
+            id=str(header["id"]),
+        )
+    except (KeyError, TypeError, ValueError, IndexError):
+        raise BrokenWireError from None
+
+
+def _parts(value: object) -> object:
+    return value.split("\\") if isinstance(value, str) and "\\" in value else value
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytearray:
+    data = bytearray(count)
+    view, got = memoryview(data), 0
+    while got < count:
+        step = stream.readinto(view[got:])  # type: ignore[attr-defined]
+        if not step:
+            raise BrokenWireError
+        got += step
+    return data
