@@ -12,7 +12,7 @@ from medmeta.ui.text import md
 from medmeta.ui.upload_panel import notices_panel, upload_panel
 from medmeta.ui.viewer import viewer
 from medmeta.workspace import readiness
-from medmeta.workspace.records import Role
+from medmeta.workspace.records import Entry, Role
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
         return
     context.store.touch(task.id)
     everything = context.store.entries(task.id)
-    of_role: dict[Role, list[readiness.Entry]] = {
+    of_role: dict[Role, list[Entry]] = {
         "support": [entry for entry in everything if entry.role == "support"],
         "query": [entry for entry in everything if entry.role == "query"],
     }
@@ -37,21 +37,18 @@ def main() -> None:
         "query": f"To test on ({len(of_role['query'])})",
     }
     roles: list[Role] = ["support", "query"]
-    role = (
-        st.segmented_control(
-            "What are these scans for?",
-            roles,
-            format_func=lambda key: names[key],
-            default="support",
-            required=True,
-            key=f"role-{task.id}",
-            help="Test scans are optional. Without them, each patient in turn is set aside for testing.",
-        )
-        or "support"
+    role = st.segmented_control(
+        "What are these scans for?",
+        roles,
+        format_func=lambda key: names[key],
+        default="support",
+        required=True,
+        key=f"role-{task.id}",
+        help="Test scans are optional. Without them, each patient in turn is set aside for testing.",
     )
     entries = of_role[role]
     with st.container(border=True):
-        upload_panel(
+        reading = upload_panel(
             context,
             task,
             role,
@@ -59,6 +56,8 @@ def main() -> None:
             "(file,label,group) give the labels.",
         )
     notices_panel(context, task, role)
+    if not entries and reading:
+        return
     if not entries:
         step = context.store.edit_step(task.id)
         if step.undo and st.button(f"Undo: {md(step.undo)}", icon=":material/undo:"):
@@ -74,7 +73,7 @@ def main() -> None:
     st.subheader("Classes", anchor=False)
     class_overview(context, task, entries)
     st.subheader("Scans", anchor=False)
-    table_side, viewer_side = st.columns([3, 2], gap="medium")
+    table_side, viewer_side = st.columns([5, 4], gap="medium")
     with table_side:
         opened = scan_table(context, task, entries, role)
     with viewer_side:

@@ -8,23 +8,18 @@ from typing import Any
 import streamlit as st
 
 from medmeta.errors import MedMetaError
+from medmeta.evaluation.cases import sorted_by_worst
 from medmeta.evaluation.result import Evaluation
 from medmeta.reports.figures import confusion_figure, roc_figure
 from medmeta.ui.cases import case_cards, case_table
 from medmeta.ui.downloads import run_downloads
 from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.guard import ADAPT, PREDICT, open_page
-from medmeta.ui.results import comparison_table, headline_panel, notes_panel, per_class_table, verdict
+from medmeta.ui.results import comparison_table, headline_panel, limits_panel, notes_panel, per_class_table
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
 from medmeta.ui.scan_table import data_uri
 from medmeta.ui.task_panel import heading
 from medmeta.ui.text import count, md
-
-METHODS = {
-    "prototypes": "Nearest class average",
-    "logistic": "Logistic regression",
-    "ridge": "Ridge regression",
-}
 
 
 def choose_cell(chart: str, cell: str) -> None:
@@ -46,10 +41,12 @@ def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
     def name(position: int) -> str:
         return "any" if position == every else evaluation.classes[position]
 
+    now = (st.session_state.get(f"{cell}-true", every), st.session_state.get(f"{cell}-predicted", every))
+    selected = None if every in now else now
     matrix_side, choice_side = st.columns([3, 2], gap="large")
     with matrix_side:
         st.plotly_chart(
-            confusion_figure(evaluation),
+            confusion_figure(evaluation, selected),
             key=chart,
             on_select=lambda: choose_cell(chart, cell),
             selection_mode="points",
@@ -63,7 +60,7 @@ def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
         predicted = st.selectbox("Model says", options, format_func=name, key=f"{cell}-predicted")
         chosen = [
             case
-            for case in evaluation.cases
+            for case in sorted_by_worst(evaluation)
             if true == every or case.label == evaluation.classes[true]
             if predicted == every or case.predicted == evaluation.classes[predicted]
         ]
@@ -134,11 +131,11 @@ def main() -> None:
                 help="The same patients, set aside in the same way. The range is a 95 % interval of the "
                 "difference, paired by patient.",
             )
-            st.markdown(verdict(evaluation))
-            comparison_table(evaluation, METHODS)
+            comparison_table(evaluation)
     st.subheader("All cases, worst mistakes first", anchor=False)
+    limits_panel()
     uris = {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()}
-    case_table(evaluation.cases, evaluation.classes, uris)
+    case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
     st.subheader("Take it with you", anchor=False)
     run_downloads(evaluation, folder)
     context.link(PREDICT, "Next: read new scans", icon=":material/arrow_forward:", job=job.id)

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from medmeta.errors import MedMetaError
+from medmeta.reports.words import headline, span
 from medmeta.ui.downloads import file_stem
 from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.guard import ADAPT, RESEARCH_ONLY, Context, open_page
@@ -15,7 +16,7 @@ from medmeta.ui.readings import reading_cards
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
 from medmeta.ui.scan_table import data_uri
 from medmeta.ui.task_panel import heading
-from medmeta.ui.text import count, headline, md
+from medmeta.ui.text import count, md
 from medmeta.ui.upload_panel import notices_panel, upload_panel
 from medmeta.ui.viewer import viewer
 from medmeta.workspace.reading import Reading, load_readings, readings_csv
@@ -100,10 +101,9 @@ def main() -> None:
         st.error(md(error), icon=":material/error:")
         context.link(ADAPT, "Adapt again", icon=":material/refresh:")
         return
-    low, high = (100 * edge for edge in (evaluation.patients.interval.low, evaluation.patients.interval.high))
     st.markdown(
-        f"When tested, this model was right in **{headline(evaluation.patients)}** "
-        f"(the true share may be {low:.0f} % to {high:.0f} %)."
+        f"When tested, this model had **{md(headline(evaluation))}** (the true share may be "
+        f"{span(evaluation.patients.interval)})."
     )
     stale_notice(context, task, run)
     with st.container(border=True):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 import streamlit as st
 
 from medmeta.evaluation.result import Case
-from medmeta.ui.text import count, likeness, md, percent
+from medmeta.reports.words import percent
+from medmeta.ui.text import count, likeness, md
 
 CARDS_A_PAGE = 6
 #: A scan this many times as far from those learned from as usual is called unlike them.
@@ -29,19 +30,8 @@ class Answer(Protocol):
     def out_of_domain(self) -> float: ...
 
 
-def by_worst_mistake(cases: Sequence[Case], classes: Sequence[str]) -> list[Case]:
-    """Mistakes first, the surest of them on top; then the right ones, the least sure on top."""
-    index = {label: position for position, label in enumerate(classes)}
-
-    def key(case: Case) -> tuple[bool, float]:
-        return case.correct, case.probabilities[index[case.label]]
-
-    return sorted(cases, key=key)
-
-
-def case_table(cases: Sequence[Case], classes: Sequence[str], thumbnails: Mapping[str, str]) -> None:
-    """All cases in one table, worst mistakes on top."""
-    ordered = by_worst_mistake(cases, classes)
+def case_table(ordered: Sequence[Case], classes: Sequence[str], thumbnails: Mapping[str, str]) -> None:
+    """All cases in one table, in the order given."""
     table = pd.DataFrame(
         {
             "Image": [thumbnails.get(case.scan_id) for case in ordered],
@@ -53,7 +43,7 @@ def case_table(cases: Sequence[Case], classes: Sequence[str], thumbnails: Mappin
             "Unsure": ["yes" if case.abstained else "" for case in ordered],
         }
     )
-    config: dict[str, object] = {
+    config: dict[str, Any] = {
         "Image": st.column_config.ImageColumn(width=70, pinned=True),
         "Unsure": st.column_config.TextColumn(
             width=70, help="The model would rather not answer: the scan is unusual, or two classes are close."
@@ -118,10 +108,9 @@ def nearest_scans(answer: Answer, thumbnails: Mapping[str, str], *, most: int = 
 
 
 def case_cards(
-    cases: Sequence[Case], classes: Sequence[str], thumbnails: Mapping[str, str], *, key: str
+    ordered: Sequence[Case], classes: Sequence[str], thumbnails: Mapping[str, str], *, key: str
 ) -> None:
     """Cases as cards, a page at a time."""
-    ordered = by_worst_mistake(cases, classes)
     pages = -(-len(ordered) // CARDS_A_PAGE)
     page = min(int(st.session_state.get(key, 1)), max(pages, 1))
     columns = st.columns(2)

@@ -11,8 +11,6 @@ import streamlit as st
 
 from medmeta.evaluation.result import Evaluation
 from medmeta.evaluation.serialise import to_json
-from medmeta.reports.html import html_report
-from medmeta.reports.pdf import pdf_report
 from medmeta.reports.tables import cases_csv, figures_csv
 from medmeta.workspace.run import load_thumbnails
 
@@ -26,10 +24,15 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
     """Buttons for the report (HTML, PDF) and the data (CSV, JSON)."""
     stem = file_stem(evaluation.task)
 
+    # The report writers are imported when a report is asked for: most visits ask for none.
     def html() -> str:
+        from medmeta.reports.html import html_report
+
         return html_report(evaluation, thumbnails=load_thumbnails(folder))
 
     def pdf() -> bytes:
+        from medmeta.reports.pdf import pdf_report
+
         return pdf_report(evaluation, thumbnails=load_thumbnails(folder))
 
     def as_json() -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from PIL import Image, ImageDraw
 
 from medmeta.ui.engine import Engine
 from medmeta.ui.text import md
@@ -51,6 +52,17 @@ def _workspace(root: str) -> tuple[Store, JobRunner]:
 
 
 @st.cache_resource(show_spinner=False)
+def _icon() -> Image.Image:
+    """The browser tab's picture, drawn here: named icons and emoji would be fetched from the internet."""
+    icon = Image.new("RGBA", (64, 64))
+    draw = ImageDraw.Draw(icon)
+    draw.rounded_rectangle((2, 2, 61, 61), 14, fill="#0b6e6e")
+    draw.ellipse((14, 14, 49, 49), outline="white", width=5)
+    draw.ellipse((26, 26, 37, 37), fill="white")
+    return icon
+
+
+@st.cache_resource(show_spinner=False)
 def _engine() -> Engine:
     engine = Engine()
     engine.warm_up()
@@ -66,7 +78,7 @@ def open_page(title: str, *, home: bool = False) -> Context:
     """
     st.set_page_config(
         page_title=f"{title} · MedMeta Workbench",
-        page_icon=":material/radiology:",
+        page_icon=_icon(),
         layout="wide",
         menu_items={"About": f"**MedMeta Workbench**\n\n{RESEARCH_ONLY} Nothing leaves this machine."},
     )

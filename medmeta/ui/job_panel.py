@@ -12,7 +12,7 @@ from medmeta.workspace.records import Job
 
 
 @st.fragment(run_every=0.5)
-def live_job(context: Context, job_id: str, title: str) -> None:
+def live_job(context: Context, job_id: str, title: str, *, border: bool = True) -> None:
     """Follow a job that is at work; reruns the whole page once it has ended.
 
     The state is read from the workspace each time, so a refreshed page or a second tab shows the same.
@@ -20,7 +20,7 @@ def live_job(context: Context, job_id: str, title: str) -> None:
     job = context.jobs.find(job_id)
     if job is None or not job.live:
         st.rerun()
-    with st.container(border=True):
+    with st.container(border=border):
         head, stop = st.columns([5, 1], vertical_alignment="center")
         elapsed = duration(time.time() - (job.started or job.created))
         head.markdown(f"**{title}** · {elapsed}")

@@ -7,28 +7,33 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from medmeta.evaluation.result import QUERY_SET, ClassFigures, Comparison, Evaluation, Interval
-from medmeta.ui.text import count, duration, headline, md, meaning, percent, span
-
-
-def how_tested(evaluation: Evaluation) -> str:
-    """How the figures came about, for someone who has never heard of cross-validation."""
-    if evaluation.protocol == QUERY_SET:
-        return f"Tested on {count(evaluation.n_groups, 'patient')} in separate test scans the model had never seen."
-    return (
-        "Each patient in turn was set aside, the model learned from all the others, and then read the one set "
-        "aside. So no patient was judged by a model that had seen them."
-    )
+from medmeta.evaluation.result import ClassFigures, Evaluation, Interval
+from medmeta.reports.words import (
+    LIMITS,
+    decimal,
+    headline,
+    learner_name,
+    meaning,
+    method,
+    percent,
+    points,
+    signed,
+    span,
+)
+from medmeta.ui.text import count, duration, md
 
 
 def headline_panel(evaluation: Evaluation) -> None:
-    """k of n patients with its interval, and the few figures beside it."""
+    """k of n patients, what that means, and the few figures beside it."""
+    first, *rest = meaning(evaluation)
     with st.container(border=True):
-        st.markdown(f"## {headline(evaluation.patients)} right", anchors=False)
-        st.markdown(
-            f"{meaning(evaluation.patients)} {how_tested(evaluation)}",
-            help="The range is the exact (Clopper-Pearson) 95 % interval with one count for each patient.",
-        )
+        st.markdown(f"## {md(headline(evaluation))}", anchors=False)
+        st.markdown(md(first))
+        for sentence in rest:
+            st.markdown(f"- {md(sentence)}")
+        with st.popover("How this was measured", icon=":material/help:", type="tertiary"):
+            for sentence in method(evaluation):
+                st.markdown(md(sentence))
     one, two, three, four = st.columns(4)
     one.metric(
         "Scans right",
@@ -45,7 +50,7 @@ def headline_panel(evaluation: Evaluation) -> None:
     )
     three.metric(
         "Ranking",
-        "–" if evaluation.auroc is None else f"{evaluation.auroc:.2f}",
+        decimal(evaluation.auroc),
         help="AUROC: how often a scan of the class is ranked above one that is not of it. 0.50 is chance, 1.00 is "
         "perfect.",
         border=True,
@@ -79,7 +84,7 @@ def per_class_table(figures: Sequence[ClassFigures]) -> None:
                 "Scans": [item.n_scans for item in figures],
                 "Sensitivity": [_share(item.sensitivity, item.sensitivity_interval) for item in figures],
                 "Specificity": [_share(item.specificity, item.specificity_interval) for item in figures],
-                "AUROC": ["–" if item.auroc is None else f"{item.auroc:.2f}" for item in figures],
+                "AUROC": [decimal(item.auroc) for item in figures],
             }
         ),
         hide_index=True,
@@ -94,39 +99,28 @@ def per_class_table(figures: Sequence[ClassFigures]) -> None:
     )
 
 
-def comparison_table(evaluation: Evaluation, names: dict[str, str]) -> None:
-    """Ours beside simple methods on the same patients, with the paired difference."""
-    rows = [_comparison_row(item, names) for item in evaluation.comparisons]
-    ours = {
-        "Method": "This model",
-        "Patients right": f"{evaluation.patients.correct} of {evaluation.patients.n}",
-        "Right in an average class": percent(evaluation.balanced_accuracy),
-        "This model minus it": "",
-    }
-    st.dataframe(pd.DataFrame([ours, *rows]), hide_index=True, height="content")
+def comparison_table(evaluation: Evaluation) -> None:
+    """Ours beside simple methods on the same patients, with the paired difference in points."""
+    count_of = evaluation.patients
+    rows = [("This model", f"{count_of.correct} of {count_of.n}", percent(evaluation.balanced_accuracy), "")]
+    rows += [
+        (
+            learner_name(item.learner),
+            f"{item.patients.correct} of {item.patients.n}",
+            percent(item.balanced_accuracy),
+            f"{signed(item.difference)} ({points(item.difference_interval)})",
+        )
+        for item in evaluation.comparisons
+    ]
+    names = ("Method", "Patients right", "Right in an average class", "This model minus it, in points")
+    st.dataframe(pd.DataFrame(rows, columns=list(names)), hide_index=True, height="content")
 
 
-def verdict(evaluation: Evaluation) -> str:
-    """Whether the model is clearly better than the simple methods, without overselling."""
-    if not evaluation.comparisons:
-        return ""
-    better = [item for item in evaluation.comparisons if item.difference_interval.low > 0]
-    worse = [item for item in evaluation.comparisons if item.difference_interval.high < 0]
-    if worse:
-        return "At least one simple method did clearly better on these patients."
-    if len(better) == len(evaluation.comparisons):
-        return "It did clearly better than every simple method on these patients."
-    return "With this few patients it cannot be told apart from at least one of the simple methods."
-
-
-def _comparison_row(item: Comparison, names: dict[str, str]) -> dict[str, str]:
-    low, high = 100 * item.difference_interval.low, 100 * item.difference_interval.high
-    return {
-        "Method": names.get(item.learner, item.learner),
-        "Patients right": f"{item.patients.correct} of {item.patients.n}",
-        "Right in an average class": percent(item.balanced_accuracy),
-        "This model minus it": f"{100 * item.difference:+.0f} points ({low:+.0f} to {high:+.0f})",
-    }
+def limits_panel() -> None:
+    """What no figure on the page can promise."""
+    with st.expander("What these figures cannot tell", icon=":material/priority_high:"):
+        for sentence in LIMITS:
+            st.markdown(f"- {md(sentence)}")
 
 
 def _share(value: float | None, interval: Interval | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -68,32 +69,32 @@ def scan_table(context: Context, task: TaskInfo, entries: Sequence[Entry], role:
             "label": [entry.label for entry in rows],
             "patient": [entry.group for entry in rows],
             "open": [":material/visibility: View"] * len(rows),
-            "file": [entry.file for entry in rows],
             "modality": [entry.modality or "–" for entry in rows],
             "size": [_size(entry) for entry in rows],
+            "file": [entry.file for entry in rows],
             "source": [_SOURCES.get(entry.group_source, entry.group_source) for entry in rows],
             "warning": [" ".join(entry.warnings) for entry in rows],
         }
     )
-    config = {
-        "tick": st.column_config.CheckboxColumn("Select", width=55, pinned=True),
-        "image": st.column_config.ImageColumn("Image", width=70, pinned=True),
+    config: dict[str, Any] = {
+        "tick": st.column_config.CheckboxColumn("", width=40, pinned=True),
+        "image": st.column_config.ImageColumn("Image", width=62, pinned=True),
         "label": st.column_config.TextColumn(
-            "Label", width=150, max_chars=80, help="Click twice to type a label."
+            "Label", width=135, max_chars=80, help="Click twice to type a label."
         ),
         "patient": st.column_config.TextColumn(
             "Patient",
-            width=130,
+            width=118,
             max_chars=80,
             help="All scans of a patient stay together when the model is tested. The name in the file is "
             "replaced by a pseudonym that means nothing outside this workspace.",
         ),
         "open": st.column_config.ButtonColumn(
-            "Open", width=80, type="tertiary", key=f"open-{key}", on_click=_open, args=(task, key, rows)
+            "Open", width=76, type="tertiary", key=f"open-{key}", on_click=_open, args=(task, key, rows)
         ),
         "file": st.column_config.TextColumn("File", width=200),
-        "modality": st.column_config.TextColumn("Modality", width=70),
-        "size": st.column_config.TextColumn("Size", width=110),
+        "modality": st.column_config.TextColumn("Modality", width=72),
+        "size": st.column_config.TextColumn("Size", width=95),
         "source": st.column_config.TextColumn("Patient known", width=110),
         "warning": st.column_config.TextColumn("Warning", width=260),
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import time
 
-from medmeta.evaluation.result import Interval, PatientCount
-
 _PUNCTUATION = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:<>&=\"'^/@])")
 
 
@@ -24,29 +22,6 @@ def md(text: object) -> str:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``3 scans``, ``1 scan``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def span(interval: Interval) -> str:
-    """An interval of a share in per cent."""
-    return f"{100 * interval.low:.0f}–{100 * interval.high:.0f} %"
-
-
-def headline(patients: PatientCount) -> str:
-    """``13 of 15 patients``; never a bare percentage."""
-    return f"{patients.correct} of {count(patients.n, 'patient')}"
-
-
-def meaning(patients: PatientCount) -> str:
-    """The exact interval in plain words."""
-    low, high = 100 * patients.interval.low, 100 * patients.interval.high
-    return (
-        f"With {count(patients.n, 'patient')}, the true share it gets right may lie anywhere between "
-        f"{low:.0f} % and {high:.0f} %."
-    )
 
 
 def ago(moment: float, now: float | None = None) -> str:

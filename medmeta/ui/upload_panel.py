@@ -12,12 +12,16 @@ from medmeta.workspace.records import Role, TaskInfo
 from medmeta.workspace.work import intake_work
 
 
-def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> None:
-    """Drop zones for files, ZIPs and folders; reading begins by itself as a job that survives a refresh."""
+def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> bool:
+    """Drop zones for files, ZIPs and folders; reading begins by itself as a job that survives a refresh.
+
+    Returns:
+        whether files are being read right now.
+    """
     latest = next(iter(context.jobs.jobs(task.id, "intake")), None)
     if latest is not None and latest.live:
-        live_job(context, latest.id, "Reading the files")
-        return
+        live_job(context, latest.id, "Reading the files", border=False)
+        return True
     # Uploads live in memory: a new key after each intake lets go of them.
     turn = st.session_state.setdefault("upload-turn", 0)
     files_side, folder_side = st.columns(2)
@@ -40,7 +44,7 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
         st.session_state["upload-turn"] = turn + 1
         st.rerun()
     if latest is None:
-        return
+        return False
     if latest.state == "done":
         st.caption(f":material/done: Last upload: {md(latest.message)} ({ago(latest.finished or 0)})")
     else:
@@ -49,6 +53,7 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
             doing="Reading the files",
             advice="Scans that had been read before are kept. Add the files once more to go on.",
         )
+    return False
 
 
 def notices_panel(context: Context, task: TaskInfo, role: Role) -> None:

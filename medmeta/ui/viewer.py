@@ -59,22 +59,21 @@ def _controls(scan: Scan, frame: int, key: str) -> tuple[tuple[float, float], bo
     width_all = max(high - low, 1.0)
     presets = {_OWN: default_window(scan), _FULL: ((low + high) / 2, width_all)}
     if scan.unit == "HU":
-        presets |= {name.capitalize(): window for name, window in PRESETS.items()}
+        presets |= PRESETS
     unit = f" ({scan.unit})" if scan.unit else ""
-    preset_side, invert_side = st.columns([4, 1], vertical_alignment="center")
-    name = preset_side.segmented_control(
+    name = st.segmented_control(
         "Window",
         list(presets),
         default=_OWN,
         required=True,
         key=f"{key}-preset",
         label_visibility="collapsed",
-        help="How grey values are shown. It never changes what the model reads.",
+        wrap=True,
     )
-    invert = invert_side.toggle("Invert", key=f"{key}-invert")
-    centre, width = presets[name or _OWN]
+    centre, width = presets[name]
     step = 1.0 if width_all >= 50 else width_all / 200
-    left, right = st.columns(2)
+    shown = "%.0f" if step == 1.0 else "%.3g"
+    left, right, invert_side = st.columns([5, 5, 3], vertical_alignment="bottom")
     # Keys carry the preset: choosing one moves both sliders to it.
     centre = left.slider(
         f"Level{unit}",
@@ -82,6 +81,7 @@ def _controls(scan: Scan, frame: int, key: str) -> tuple[tuple[float, float], bo
         max(high, centre),
         float(centre),
         step,
+        format=shown,
         key=f"{key}-{name}-centre",
         help="The grey value shown as mid-grey.",
     )
@@ -91,9 +91,11 @@ def _controls(scan: Scan, frame: int, key: str) -> tuple[tuple[float, float], bo
         max(2 * width_all, width),
         float(width),
         step,
+        format=shown,
         key=f"{key}-{name}-width",
         help="The span of grey values between black and white. Narrow means more contrast.",
     )
+    invert = invert_side.toggle("Invert", key=f"{key}-invert")
     return (centre, width), invert
 
 

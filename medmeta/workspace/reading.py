@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medmeta.learners.base import TaskModel
 from medmeta.progress import Progress, silent
+from medmeta.reports.tables import guarded
 from medmeta.scans.scan import Scan
 from medmeta.workspace.records import WorkspaceError
 
@@ -103,16 +104,16 @@ def readings_csv(readings: Sequence[Reading], task: str) -> str:
             "label",
             "unsure",
             "times_usual_distance",
-            *(_cell(f"p({c})") for c in classes),
+            *(guarded(f"p({c})") for c in classes),
             "note",
         ]
     )
     for reading in readings:
         writer.writerow(
             [
-                _cell(task),
-                _cell(reading.file),
-                _cell(reading.label),
+                guarded(task),
+                guarded(reading.file),
+                guarded(reading.label),
                 "yes" if reading.abstained else "no",
                 f"{reading.out_of_domain:.2f}",
                 *(f"{share:.4f}" for share in reading.probabilities),
@@ -120,7 +121,3 @@ def readings_csv(readings: Sequence[Reading], task: str) -> str:
             ]
         )
     return buffer.getvalue()
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
