@@ -122,10 +122,17 @@ def normal(name: str) -> str:
 
 def shown(name: str) -> str:
     """A name fit to show: control characters replaced, at most 300 characters."""
-    clean = "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cs", "Cf") else c for c in name
-    )
+    clean = "".join("\N{REPLACEMENT CHARACTER}" if is_control(letter) else letter for letter in name)
     return clean if len(clean) <= 300 else f"...{clean[-297:]}"
+
+
+def is_control(letter: str) -> bool:
+    """Whether a character steers text instead of being read: controls, surrogates, direction marks, line ends.
+
+    The joiners (U+200C, U+200D) are part of Persian and Indic words and are let through.
+    """
+    steering = unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return steering and letter not in ("\N{ZERO WIDTH NON-JOINER}", "\N{ZERO WIDTH JOINER}")
 
 
 def is_junk(name: str) -> bool:

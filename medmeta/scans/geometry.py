@@ -11,6 +11,9 @@ from pydicom.dataset import Dataset
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError
 
+#: How far from a frame's end its end marker may stand: padding, and the odd bytes some encoders add.
+_TAIL = 64
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -89,7 +92,7 @@ def check_frame_headers(frames: Iterable[bytes], geometry: Geometry) -> None:
     may hide a large frame.
 
     Raises:
-        RefusedError: too few frames, a frame without a readable size, or one of another size.
+        RefusedError: too few frames, a frame without a readable size, of another size, or without an end.
     """
     seen = 0
     for frame in frames:
@@ -101,6 +104,9 @@ def check_frame_headers(frames: Iterable[bytes], geometry: Geometry) -> None:
                 f"compressed frame {seen + 1} is {size[0]} x {size[1]} pixels of {size[2]} samples, but the "
                 f"header says {geometry.rows} x {geometry.columns} of {geometry.samples}; export it again"
             )
+        # Decoders fill what is missing of a frame with something plausible and say nothing.
+        if frame.rfind(b"\xff\xd9", -_TAIL) < 0:
+            raise RefusedError(f"compressed frame {seen + 1} is cut short; export or copy the file again")
         seen += 1
     if seen < geometry.frames:
         raise RefusedError(f"it holds {seen} compressed frames where {geometry.frames} were expected")

@@ -108,8 +108,13 @@ def _intake(
         tables = [member for member in members if is_labels(member.name)]
         files = [member for member in members if not is_labels(member.name)]
         names = [member.name for member in files]
-        labels = folder_labels(names, limits)
+        labels, faulty = folder_labels(names, limits)
         notes = Notes()
+        if faulty:
+            notes.add(
+                f"{len(faulty)} files, the first is {faulty[0]}, lie in a folder whose name cannot be a label; give "
+                f"it a plain name of at most {limits.label_length} characters"
+            )
         rows, refusals = _read_tables(tables, names, limits, notes)
         yield from refusals
         if refusals:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medmeta.scans.archive import normal
+from medmeta.scans.archive import is_control, normal
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError
 
@@ -22,7 +22,7 @@ class LabelRow:
     group: str | None
 
 
-def folder_labels(names: Sequence[str], limits: Limits) -> dict[str, str | None]:
+def folder_labels(names: Sequence[str], limits: Limits) -> tuple[dict[str, str | None], tuple[str, ...]]:
     """Label of each file from its folders.
 
     Folders that all files share are the upload's own wrapping and are stripped, as long as a folder
@@ -33,6 +33,9 @@ def folder_labels(names: Sequence[str], limits: Limits) -> dict[str, str | None]
     Args:
         names: names with ``/`` between folders.
         limits: for the length of a label.
+
+    Returns:
+        The label of each name, and those names whose folder cannot be a label (they get None).
     """
     paths = {name: name.split("/")[:-1] for name in names}
     while True:
@@ -40,13 +43,14 @@ def folder_labels(names: Sequence[str], limits: Limits) -> dict[str, str | None]
         if len(tops) != 1 or not any(len(folders) > 1 for folders in paths.values()):
             break
         paths = {name: folders[1:] for name, folders in paths.items()}
-    labels: dict[str, str | None] = {}
+    labels: dict[str, str | None] = dict.fromkeys(paths)
+    faulty = []
     for name, folders in paths.items():
         try:
             labels[name] = clean_label(folders[0], limits) if folders else None
         except RefusedError:
-            labels[name] = None
-    return labels
+            faulty.append(name)
+    return labels, tuple(faulty)
 
 
 def clean_label(text: str, limits: Limits) -> str | None:
@@ -56,7 +60,7 @@ def clean_label(text: str, limits: Limits) -> str | None:
         RefusedError: control characters, or longer than the limit.
     """
     label = unicodedata.normalize("NFC", text).strip()
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Cf", "Zl", "Zp") for character in label):
+    if any(is_control(letter) for letter in label):
         raise RefusedError("a label or group must not hold control characters")
     if len(label) > limits.label_length:
         raise RefusedError(

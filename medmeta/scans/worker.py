@@ -66,7 +66,10 @@ def _lower(which: int, value: int) -> None:
     _, hard = resource.getrlimit(which)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
-    resource.setrlimit(which, (value, value))
+    try:
+        resource.setrlimit(which, (value, value))
+    except (ValueError, OSError):  # macOS takes no limit on address space; the parent's limit on time holds
+        return
 
 
 def _grant_seconds(seconds: float) -> None:

@@ -1,0 +1,198 @@
+"""Labels, groups, order and warnings of uploads."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from dicom_files import KEY, dicom, gradient, zipped
+from PIL import Image
+
+from medmeta.errors import CancelledError, MedMetaError
+from medmeta.scans.intake import iter_intake, read_source
+from medmeta.scans.labels import clean_label, folder_labels, parse_labels
+from medmeta.scans.limits import Limits
+from medmeta.scans.reader import in_process
+from medmeta.scans.refusal import RefusedError
+from medmeta.scans.scan import LabelledScan, Rejection
+
+
+def image(value: int = 0, **tags: object) -> bytes:
+    return dicom(gradient() + value, **{"PatientID": f"p{value}", **tags})
+
+
+def take(*uploads: tuple[str, bytes]) -> tuple[dict[str, LabelledScan], dict[str, str], str]:
+    found = list(iter_intake(uploads, key=KEY, reader=in_process()))
+    good = {item.scan.file: item for item in found if isinstance(item, LabelledScan)}
+    bad = {item.file: item.reason for item in found if isinstance(item, Rejection)}
+    return good, bad, " | ".join(item for item in found if isinstance(item, str))
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["a/1", "b/2"], ["a", "b"]),
+        (["data/a/1", "data/b/2"], ["a", "b"]),
+        (["x/data/a/p1/s/1", "x/data/b/p2/2"], ["a", "b"]),
+        (["data/a/1", "data/notes"], ["a", None]),
+        (["a/1", "a/2"], ["a", "a"]),
+        (["1", "2"], [None, None]),
+        (["a/1", "2"], ["a", None]),
+        ([" e\N{COMBINING ACUTE ACCENT} /1", "b/1"], ["\N{LATIN SMALL LETTER E WITH ACUTE}", "b"]),
+    ],
+)
+def test_folder_labels(names: list[str], labels: list[str | None]) -> None:
+    assert list(folder_labels(names, Limits())[0].values()) == labels
+
+
+def test_labels_csv_wins_over_folder_and_patient() -> None:
+    table = '\ufefffile,label,group\r\na/1,"sick, very",g7\r\nb/2,well,\r\ngone/3,well,g1\r\n'.encode()
+    good, bad, said = take(
+        ("top/labels.csv", table), ("top/a/1", image(1)), ("top/b/2", image(2)), ("top/b/4", image(3))
+    )
+    assert bad == {}
+    assert (good["top/a/1"].label, good["top/a/1"].scan.group) == ("sick, very", "g7")
+    assert good["top/a/1"].scan.group_source == "labels.csv"
+    assert (good["top/b/2"].label, good["top/b/2"].scan.group_source) == ("well", "PatientID")
+    assert good["top/b/4"].label == "b"
+    assert "gone/3" in said
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_separators_and_bare_names(separator: str) -> None:
+    table = (
+        separator.join(["group", "File", " LABEL "]) + "\n" + separator.join(["g", "1.dcm", "sick"]) + "\n\n"
+    )
+    rows = parse_labels(table.encode(), Limits())
+    assert [(row.file, row.label, row.group) for row in rows] == [("1.dcm", "sick", "g")]
+    good, _, said = take(("labels.csv", table.encode()), ("s.zip", zipped({"in/here/1.dcm": image()})))
+    assert good["in/here/1.dcm"].label == "sick"
+    assert said == ""
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (b"name,class\n1,a\n", "file and label not found"),
+        (b"file,label\n1,a,b\n", "line 2 has 3 cells"),
+        (b"file,label\n1,a\n1,b\n", "line 3"),
+        (b"file,label\n1,\x07\n", "control"),
+        (b"file,label\n1," + b"x" * 81 + b"\n", "80 characters"),
+        (b"file,label\n,a\n", "line 2 names no file"),
+        (b'file,label\n1,"a\n', "CSV"),
+        ("file,label\n1,\xe9\n".encode("latin-1"), "UTF-8"),
+        (b"", "file and label"),
+    ],
+)
+def test_a_faulty_table_is_refused_and_nothing_is_guessed(table: bytes, words: str) -> None:
+    good, bad, _ = take(("labels.csv", table), ("a/1", image()))
+    assert words in bad["labels.csv"]
+    assert good["a/1"].label is None
+
+
+def test_one_bad_file_never_stops_the_others() -> None:
+    good, bad, _ = take(
+        ("a/1", image(1)),
+        ("a/2.dcm", b"%PDF-1.7"),
+        ("a/3", image(3)[:400]),
+        ("a/DICOMDIR", image(4)),
+        ("b/scan.nii.gz", b"\x1f\x8b" + b"\0" * 50),
+        ("b/page", b"<!DOCTYPE html><html>"),
+        ("b/5", image(5)),
+        ("__MACOSX/b/._5", b"x"),
+        ("b/.DS_Store", b"x"),
+        ("b/Thumbs.db", b"x"),
+    )
+    assert list(good) == ["a/1", "b/5"]
+    assert "PDF" in bad["a/2.dcm"]
+    assert "DICOMDIR" in bad["a/DICOMDIR"]
+    assert "gzip" in bad["b/scan.nii.gz"]
+    assert "HTML" in bad["b/page"]
+    assert len(bad) == 5
+
+
+def test_order_follows_names_not_the_upload() -> None:
+    names = ["b/2", "a/10", "a/1"]
+    good, _, _ = take(*((name, image(place)) for place, name in enumerate(names)))
+    assert list(good) == ["a/1", "a/10", "b/2"]
+
+
+def test_zips_of_one_class_each() -> None:
+    good, _, _ = take(("sick.zip", zipped({"1": image(1)})), ("well.zip", zipped({"1": image(2)})))
+    assert {name: item.label for name, item in good.items()} == {"sick/1": "sick", "well/1": "well"}
+
+
+def test_open_files_are_read_and_left_open() -> None:
+    stream = io.BytesIO(image())
+    stream.read(7)
+    found = list(iter_intake([("a/1", stream)], key=KEY, reader=in_process()))
+    assert isinstance(found[0], LabelledScan)
+    assert not stream.closed
+
+
+def test_folder_zip_and_file_agree(tmp_path) -> None:
+    files = {"a/1": image(1), "b/2": image(2)}
+    for name, data in files.items():
+        path = tmp_path / "scans" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (tmp_path / "scans.zip").write_bytes(zipped(files))
+    one, two = (read_source(tmp_path / name, key=KEY, reader=in_process()) for name in ("scans", "scans.zip"))
+    assert [(i.scan.file, i.scan.id, i.label, i.scan.group) for i in one.accepted] == [
+        (i.scan.file, i.scan.id, i.label, i.scan.group) for i in two.accepted
+    ]
+    assert len(one.accepted) == 2
+    single = read_source(tmp_path / "scans" / "a" / "1", key=KEY, reader=in_process())
+    assert [(item.scan.file, item.label) for item in single.accepted] == [("1", None)]
+    with pytest.raises(MedMetaError, match="no such"):
+        read_source(tmp_path / "nowhere", key=KEY)
+
+
+def test_warnings_about_the_whole() -> None:
+    _, _, said = take(("a/1", image(1)), ("b/2", image(1, PatientID="p9")))
+    assert "a/1 and b/2 hold the same pixels under two labels" in said
+    _, _, said = take(("a/1", image(1, PatientID="x")), ("b/2", image(2, PatientID="x")))
+    assert "one and the same Patient ID" in said
+    out = io.BytesIO()
+    Image.fromarray(gradient(kind="u1")).save(out, "PNG")
+    _, _, said = take(("a/1.png", out.getvalue()))
+    assert "name no patient" in said
+    _, _, said = take(("a/1", image(1, BurnedInAnnotation="YES")))
+    assert said.startswith("a/1: the file says text is burned")
+    _, _, said = take((f"{'x' * 81}/1", image(1)), ("b/2", image(2)))
+    assert "cannot be a label" in said
+    _, _, said = take()
+    assert "no file that could be a scan" in said
+
+
+def test_progress_can_stop_the_intake() -> None:
+    seen: list[float] = []
+
+    def watch(fraction: float, _: str) -> None:
+        seen.append(fraction)
+        if fraction >= 0.5:
+            raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError):
+        list(
+            iter_intake(
+                [(f"a/{n}", image(n)) for n in range(4)], key=KEY, progress=watch, reader=in_process()
+            )
+        )
+    assert seen == [0.0, 0.25, 0.5]
+
+
+def test_labels_are_cleaned() -> None:
+    assert clean_label("  a b ", Limits()) == "a b"
+    assert clean_label(" ", Limits()) is None
+    for bad in ("a\nb", "a\u202eb", "x" * 81):
+        with pytest.raises(RefusedError):
+            clean_label(bad, Limits())
+
+
+def test_the_sample_of_real_pictures(shared_data) -> None:
+    intake = read_source(shared_data / "meta-test" / "kermany_cxr.zip", key=KEY, reader=in_process())
+    assert len(intake.accepted) == 1200
+    assert {item.scan.group_source for item in intake.accepted} == {"labels.csv"}
+    assert all(item.scan.pixels.dtype == np.uint8 for item in intake.accepted)
