@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
 from medmeta.evaluation.result import Case, Evaluation
 
 
@@ -42,3 +45,15 @@ def cases_in_cell(evaluation: Evaluation, true_index: int, predicted_index: int)
     return tuple(
         case for case in sorted_by_worst(evaluation) if case.label == true and case.predicted == predicted
     )
+
+
+def commonest_answer(cases: Sequence[Case], classes: Sequence[str]) -> tuple[str, int]:
+    """The label that is right for most patients when always given, and for how many.
+
+    A patient with scans of several labels is right under no single answer. The first of equals is named.
+    """
+    labels_of: dict[str, set[str]] = defaultdict(set)
+    for case in cases:
+        labels_of[case.group].add(case.label)
+    counts = Counter(next(iter(labels)) for labels in labels_of.values() if len(labels) == 1)
+    return max(((name, counts[name]) for name in classes), key=lambda item: item[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
+from medmeta.evaluation.cases import commonest_answer
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Evaluation
 from medmeta.scans.scan import Scan
 from medmeta.tasks.task import Task
@@ -33,7 +34,7 @@ def collect_notes(draft: Evaluation, support: Task, query: Task | None, n_folds:
     tested = support if query is None else query
     notes = [
         *_few_patients(draft),
-        *_no_better_than_guessing(draft, tested),
+        *_no_better_than_guessing(draft),
         *_perfect(draft),
         *_shortcuts(support, query),
         *_baselines(draft),
@@ -85,15 +86,9 @@ def _few_patients(draft: Evaluation) -> Iterator[str]:
     )
 
 
-def _no_better_than_guessing(draft: Evaluation, tested: Task) -> Iterator[str]:
-    labels_of: dict[str, set[str]] = defaultdict(set)
-    for group, label in zip(tested.groups, tested.labels, strict=True):
-        labels_of[group].add(label)
-    only = Counter(next(iter(labels)) for labels in labels_of.values() if len(labels) == 1)
-    if not only:
-        return
-    label, count = max(only.items(), key=lambda item: (item[1], item[0]))
-    if draft.patients.interval.low <= count / draft.n_groups:
+def _no_better_than_guessing(draft: Evaluation) -> Iterator[str]:
+    label, count = commonest_answer(draft.cases, draft.classes)
+    if count and draft.patients.interval.low <= count / draft.n_groups:
         yield (
             f"Not shown to be better than guessing: always answering {quoted(label)} would be right for "
             f"{count} of {draft.n_groups} patients, and the interval reaches down to that."

@@ -15,6 +15,8 @@ from medmeta.reports.words import decimal, learner_name, percent, span
 #: Share of a row from which the cell is so dark that its count is written in white.
 _DARK_CELL = 0.7
 _BLUE = "8, 81, 156"
+#: Invisible ticks keep labels off the plot.
+_SPACED = {"ticks": "outside", "ticklen": 6, "tickcolor": palette.CLEAR}
 
 
 def confusion_figure(evaluation: Evaluation, selected: tuple[int, int] | None = None) -> go.Figure:
@@ -77,15 +79,27 @@ def confusion_figure(evaluation: Evaluation, selected: tuple[int, int] | None = 
             y1=i + 0.48,
             line={"color": palette.CHOSEN, "width": 3},
         )
-    named = [palette.plotly_text(name) for name in classes]
-    axis = {"showgrid": False, "zeroline": False, "tickvals": list(range(n)), "range": [-0.5, n - 0.5]}
-    figure.update_xaxes(title="Predicted", ticktext=named, constrain="domain", **axis)
+    axis = {"showgrid": False, "zeroline": False, "tickvals": list(range(n)), **_SPACED}
+    figure.update_xaxes(
+        title={"text": "Predicted", "standoff": 14},
+        ticktext=[palette.plotly_text(name, max(10, cell // 7)) for name in classes],
+        tickangle=0 if n <= 5 else -40,
+        constrain="domain",
+        range=[-0.5, n - 0.5],
+        **axis,
+    )
     figure.update_yaxes(
-        title="True label",
-        ticktext=[f"{name}<br>n = {sum(row)}" for name, row in zip(named, counts, strict=True)],
+        title={"text": "True label", "standoff": 14},
+        ticktext=[
+            f"{palette.plotly_text(name, 18)}<br>n = {sum(row)}"
+            if n <= 8
+            else palette.plotly_text(name, 24, 1)
+            for name, row in zip(classes, counts, strict=True)
+        ],
         scaleanchor="x",
         constrain="domain",
-        **{**axis, "range": [n - 0.5, -0.5]},
+        range=[n - 0.5, -0.5],
+        **axis,
     )
     return _finish(figure, height=cell * n + 110)
 
@@ -121,9 +135,13 @@ def roc_figure(evaluation: Evaluation) -> go.Figure:
     if curves == 0:
         _say(figure, "No ROC curve: it needs scans of at least two classes")
     share = {"range": [-0.02, 1.02], "tickformat": ".0%", "gridcolor": palette.GRID, "zeroline": False}
-    figure.update_xaxes(title="1 − specificity", **share)
-    figure.update_yaxes(title="Sensitivity", **share)
-    figure.update_layout(legend={"title": {"text": "AUROC"}, "itemclick": "toggleothers"})
+    figure.update_xaxes(title={"text": "1 − specificity", "standoff": 12}, **share)
+    figure.update_yaxes(title={"text": "Sensitivity", "standoff": 12}, **share)
+    # The corner under the curves is free, unless there are many classes.
+    inside = {"x": 0.98, "y": 0.04, "xanchor": "right", "yanchor": "bottom"} if curves <= 6 else {}
+    figure.update_layout(
+        legend={"title": {"text": "AUROC"}, "itemclick": "toggleothers", "bgcolor": palette.CLEAR, **inside}
+    )
     return _finish(figure, height=400)
 
 
@@ -184,7 +202,7 @@ def comparison_figure(evaluation: Evaluation) -> go.Figure:
     names = [palette.plotly_text(name, 24) for name, _, _ in rows]
     names[0] = f"<b>{names[0]}</b>"
     _dot_axes(figure, names)
-    figure.update_xaxes(title="Patients right")
+    figure.update_xaxes(title={"text": "Patients right", "standoff": 12})
     return _finish(figure, height=100 + 56 * len(rows))
 
 
@@ -213,6 +231,7 @@ def _dot(
 def _dot_axes(figure: go.Figure, names: list[str]) -> None:
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", gridcolor=palette.GRID, zeroline=False)
     figure.update_yaxes(
+        **_SPACED,
         tickvals=list(range(len(names))),
         ticktext=names,
         range=[len(names) - 0.4, -0.6],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections.abc import Mapping
+from typing import Any
 
+from medmeta.evaluation.cases import commonest_answer
 from medmeta.evaluation.notes import quoted
-from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Comparison, Evaluation, Interval
+from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Evaluation, Interval
 
 _LEARNERS = {
-    "anchor": "Anchor: ridge and logistic regression stacked",
+    "anchor": "MedMeta anchor",
     "prototypes": "Nearest class average (prototypes)",
     "logistic": "Logistic regression",
     "ridge": "Ridge regression",
@@ -57,22 +59,10 @@ def headline(evaluation: Evaluation) -> str:
     return f"{evaluation.patients.correct} of {_patients(evaluation.patients.n)} right"
 
 
-def guess(evaluation: Evaluation) -> tuple[str, int]:
-    """The label that is right most often when always given, and for how many patients."""
-    labels_of: dict[str, set[str]] = defaultdict(set)
-    for case in evaluation.cases:
-        labels_of[case.group].add(case.label)
-    counts = Counter(next(iter(labels)) for labels in labels_of.values() if len(labels) == 1)
-    if not counts:
-        return evaluation.classes[0], 0
-    best = max(counts.items(), key=lambda item: (item[1], -evaluation.classes.index(item[0])))
-    return best
-
-
 def meaning(evaluation: Evaluation) -> tuple[str, ...]:
     """The headline in plain sentences."""
     count = evaluation.patients
-    label, always = guess(evaluation)
+    label, always = commonest_answer(evaluation.cases, evaluation.classes)
     sentences = [
         f"The model read the scans of {_patients(count.n)} it had not adapted on, and was right for "
         f"{count.correct} of them.",
@@ -82,11 +72,18 @@ def meaning(evaluation: Evaluation) -> tuple[str, ...]:
     ]
     found = [figures for figures in evaluation.per_class if figures.sensitivity is not None]
     if len(found) > 1:
-        worst = min(found, key=lambda figures: figures.sensitivity or 0.0)
-        i = evaluation.classes.index(worst.label)
-        sentences.append(
-            f"Hardest was {quoted(worst.label)}: {evaluation.confusion[i][i]} of {_scans(worst.n_scans)} found."
-        )
+        lowest = min(figures.sensitivity or 0.0 for figures in found)
+        hardest = [figures for figures in found if figures.sensitivity == lowest]
+        if len(hardest) < len(found):
+            hits = {
+                name: row[i]
+                for i, (name, row) in enumerate(zip(evaluation.classes, evaluation.confusion, strict=True))
+            }
+            told = [
+                f"{quoted(item.label)} ({hits[item.label]} of {_scans(item.n_scans)} found)"
+                for item in hardest[:3]
+            ]
+            sentences.append(f"Hardest {'was' if len(hardest) == 1 else 'were'} {' and '.join(told)}.")
     return tuple(sentences)
 
 
@@ -95,7 +92,7 @@ def method(evaluation: Evaluation) -> tuple[str, ...]:
     adapted = f"{_scans(evaluation.n_support)} of {_patients(evaluation.n_support_groups)}"
     if evaluation.protocol == LEAVE_ONE_GROUP_OUT:
         how = (
-            f"Each of {_patients(evaluation.n_groups)} was left out in turn: a model was adapted on all others and "
+            f"Each of {_patients(evaluation.n_groups)} was left out once: a model was adapted on the others and "
             "then read the patient left out. No patient was ever on both sides. The model that is kept adapted on "
             f"all {adapted}; the figures describe models with a little less to learn from."
         )
@@ -125,12 +122,20 @@ LIMITS = (
 )
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """One comparison in a sentence."""
-    return (
-        f"{learner_name(comparison.learner)}: {comparison.patients.correct} of {comparison.patients.n} right; this "
-        f"model minus it {signed(comparison.difference)} points ({points(comparison.difference_interval)})"
-    )
+def provenance_items(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Provenance as pairs of text; what is not there reads "none"."""
+
+    def plain(value: object) -> str:
+        if isinstance(value, list | tuple):
+            return ", ".join(map(str, value)) or "none"
+        return "none" if value is None else str(value)
+
+    return [(str(key), plain(value)) for key, value in provenance.items()]
+
+
+def provenance_line(evaluation: Evaluation) -> str:
+    """Provenance in one paragraph."""
+    return "; ".join(f"{key}: {value}" for key, value in provenance_items(evaluation.provenance))
 
 
 def _patients(n: int) -> str:
