@@ -11,6 +11,7 @@ from typing import BinaryIO
 from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.progress import Progress, silent
 from medmeta.scans.archive import Member, Source, expand, is_labels, source_of, walk_folder
+from medmeta.scans.deidentify import KEY_BYTES
 from medmeta.scans.isolate import Isolated
 from medmeta.scans.labels import LabelRow, folder_labels, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
@@ -101,6 +102,8 @@ def _intake(
     progress: Progress,
     reader: Reader | None,
 ) -> Iterator[Found]:
+    if len(key) < KEY_BYTES:
+        raise ValueError(f"a pseudonym key must have at least {KEY_BYTES} bytes, found {len(key)}")
     with ExitStack() as stack:
         members, refused = expand(sources, limits, stack)
         yield from early

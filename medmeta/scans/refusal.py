@@ -29,7 +29,10 @@ def naming(file: str) -> Iterator[None]:
         raise ScanRejectedError(
             file, "needs more memory to decode than is allowed; export it in a smaller size"
         ) from None
-    except Exception as problem:
+    except BaseException as problem:
+        # A decoder written in Rust panics with an exception that is no `Exception`.
+        if not isinstance(problem, Exception) and type(problem).__name__ != "PanicException":
+            raise
         raise ScanRejectedError(
             file,
             f"its content could not be decoded ({type(problem).__name__}): the file is damaged or not "

@@ -113,6 +113,22 @@ def test_random_damage_never_escapes() -> None:
         assert "CANARY" not in said
 
 
+def test_damaged_run_lengths_never_escape() -> None:
+    random = np.random.default_rng(0)
+    made = dataset(random.integers(0, 3, (72, 68)).astype("<u2"))
+    made.compress(RLELossless)
+    good = np.frombuffer(encoded(made), np.uint8)
+    refused = 0
+    for _ in range(200):
+        bad = good.copy()
+        bad[random.integers(len(good) - 2000, len(good) - 20, 3)] = random.integers(0, 256, 3)
+        try:
+            in_process()(bad.tobytes(), "IM1", KEY)
+        except ScanRejectedError:
+            refused += 1
+    assert refused > 50
+
+
 def test_unknown_transfer_syntax_is_not_repeated() -> None:
     made = dataset(gradient())
     data = encoded(made).replace(b"1.2.840.10008.1.2.1\0", b"1.2.3.PHI-CANARY.999")

@@ -166,6 +166,11 @@ def test_warnings_about_the_whole() -> None:
     assert "no file that could be a scan" in said
 
 
+def test_a_short_key_is_no_file_s_fault() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        list(iter_intake([("a/1", image())], key=b"short"))
+
+
 def test_progress_can_stop_the_intake() -> None:
     seen: list[float] = []
 
