@@ -26,8 +26,9 @@ from medmeta.scans.scan import Scan
 from medmeta.tasks.splits import leave_one_group_out
 from medmeta.tasks.task import Task
 
-#: More groups than this share folds when shares and temperatures are fitted; their left-out scores are plenty.
-MAX_INNER_FOLDS = 32
+#: Up to this many groups are left out one by one to fit shares and temperatures; more share ten folds.
+MAX_SINGLE_FOLDS = 32
+SHARED_FOLDS = 10
 #: A scan this many times farther from the support than the support's scans from each other is unlike it: on the
 #: meta-train sets that flags few scans of the task and nearly every scan of another (benchmarks.tune_anchor).
 OUT_OF_DOMAIN = 2.0
@@ -129,12 +130,14 @@ class FrozenLearner:
             TaskError: all scans come from one group, so nothing can be left out to weigh the heads.
             CancelledError: ``progress`` asked to stop.
         """
-        if len(set(support.groups)) < 2:
+        groups = len(set(support.groups))
+        if groups < 2:
             raise TaskError("all scans come from one patient; add scans of at least one more patient")
         features = self.extractor.extract(support.scans, progress=part(progress, 0.0, 0.9))
         progress(0.9, "Fitting the classifier")
         z = embed(features)
-        folds = leave_one_group_out(support.groups, support.targets, MAX_INNER_FOLDS)
+        shared = None if groups <= MAX_SINGLE_FOLDS else SHARED_FOLDS
+        folds = leave_one_group_out(support.groups, support.targets, shared)
         targets = torch.tensor(support.targets)
         stack = fit_stack(self.heads, z, targets, len(support.classes), [fold.test for fold in folds])
         members = tuple(

@@ -84,8 +84,7 @@ def logistic(
     weights = balance(targets, classes, masks)[:, :, None]
     absent = _absent(targets, classes, masks)[:, None, :]
     goal = F.one_hot(targets, classes).to(z.dtype)
-    eye = torch.eye(len(z), dtype=z.dtype)
-    inverse = torch.linalg.inv(0.5 * weights * kernel + strength * eye)
+    inverse = torch.linalg.inv(0.5 * weights * kernel + strength * torch.eye(len(z), dtype=z.dtype))
     alpha = previous = torch.zeros(len(masks), len(z), classes, dtype=z.dtype)
     age = torch.zeros(len(masks), 1, 1, dtype=z.dtype)
     for _ in range(steps):

@@ -1,0 +1,254 @@
+"""The command line: the same path as the workbench, for the shell and for checks.
+
+Results go to standard output and, with ``--json``, to a file; progress and refusals go to standard error.
+Exit status: 0 done, 1 refused with a reason, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from medmeta import __version__
+from medmeta.errors import MedMetaError, TaskError
+from medmeta.progress import Progress
+from medmeta.scans.scan import Intake, Scan
+
+RESEARCH_ONLY = "Research use only. Not a medical device."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], dict[str, Any]] = options.run
+    try:
+        result = run(options)
+        if options.json is not None:
+            _write(options.json, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    except MedMetaError as error:
+        print(f"medmeta: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("medmeta: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m medmeta",
+        description=f"Few-shot learning for medical scans. {RESEARCH_ONLY}",
+    )
+    parser.add_argument("--version", action="version", version=f"medmeta {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], dict[str, Any]], text: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        added.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+        return added
+
+    source = (
+        "folder or ZIP of class folders (DICOM, PNG, JPEG), with or without labels.csv (file,label,group)"
+    )
+    scan = command("scan", _scan, "Read, check and de-identify scans; adapt nothing.")
+    scan.add_argument("source", type=Path, metavar="SRC", help=source)
+
+    adapt = command("adapt", _adapt, "Adapt to labelled scans and measure on patients left out.")
+    adapt.add_argument("--support", type=Path, required=True, metavar="SRC", help=source)
+    adapt.add_argument(
+        "--query", type=Path, metavar="SRC", help="labelled scans of other patients to measure on"
+    )
+    adapt.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for model and evaluation"
+    )
+    adapt.add_argument("--learner", default="default", metavar="NAME")
+    adapt.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    adapt.add_argument("--seed", type=int, default=0)
+
+    predict = command("predict", _predict, "Read new scans with an adapted model.")
+    predict.add_argument("--model", type=Path, required=True, metavar="DIR", help="folder that adapt wrote")
+    predict.add_argument("--scans", type=Path, required=True, metavar="SRC", help="folder, ZIP or one scan")
+    predict.add_argument("--device", default="auto", help="auto, cpu or cuda")
+
+    report = command("report", _report, "Write the report of a run.")
+    report.add_argument("run_folder", type=Path, metavar="RUN", help="folder that adapt wrote")
+    report.add_argument("--html", type=Path, metavar="FILE")
+    report.add_argument("--pdf", type=Path, metavar="FILE")
+    return parser
+
+
+def _scan(options: argparse.Namespace) -> dict[str, Any]:
+    found = _intake(options.source)
+    result = intake_json(found)
+    for warning in found.warnings:
+        print(f"note: {warning}", file=sys.stderr)
+    groups = len({item.scan.group for item in found.accepted})
+    print(f"{len(found.accepted)} accepted ({groups} patients), {len(found.rejected)} refused")
+    return result
+
+
+def _adapt(options: argparse.Namespace) -> dict[str, Any]:
+    from medmeta.api import extractor
+    from medmeta.evaluation.serialise import to_json
+    from medmeta.learners.registry import BASELINES, make_learner
+    from medmeta.tasks.task import make_task
+    from medmeta.workspace.run import run_task
+
+    support_found = _some(_intake(options.support), options.support)
+    support = make_task(support_found.accepted, options.support.stem)
+    query_found = query = None
+    if options.query is not None:
+        query_found = _some(_intake(options.query), options.query)
+        query = make_task(query_found.accepted, options.query.stem)
+    shared = extractor(options.device)
+    with _bar() as progress:
+        evaluation = run_task(
+            support,
+            query,
+            make_learner(options.learner, shared),
+            [make_learner(name, shared) for name in BASELINES],
+            options.out,
+            seed=options.seed,
+            progress=progress,
+        )
+    patients, interval = evaluation.patients, evaluation.patients.interval
+    print(
+        f"{patients.correct} of {patients.n} patients right (95 % interval {100 * interval.low:.0f}-"
+        f"{100 * interval.high:.0f} %), {evaluation.protocol}; adapted in {evaluation.seconds:.1f} s"
+    )
+    for note in evaluation.notes:
+        print(f"note: {note}")
+    print(RESEARCH_ONLY)
+    result = {**to_json(evaluation), "support_intake": intake_json(support_found)}
+    return result if query_found is None else {**result, "query_intake": intake_json(query_found)}
+
+
+def _predict(options: argparse.Namespace) -> dict[str, Any]:
+    from medmeta.api import load_model
+
+    model = load_model(options.model, device=options.device)
+    found = _some(_intake(options.scans), options.scans)
+    scans = [item.scan for item in found.accepted]
+    with _bar() as progress:
+        answer = model.predict(scans, progress=progress)
+    per_scan = [
+        {
+            "file": scan.file,
+            "predicted": answer.labels[i],
+            "probabilities": dict(zip(answer.classes, map(float, answer.probabilities[i]), strict=True)),
+            "abstained": bool(answer.abstained[i]),
+            "out_of_domain": float(answer.out_of_domain[i]),
+            "nearest": [
+                {"file": near.file, "label": near.label, "similarity": near.similarity}
+                for near in answer.neighbours[i]
+            ],
+        }
+        for i, scan in enumerate(scans)
+    ]
+    for row in per_scan:
+        doubt = "  (undecided: look yourself)" if row["abstained"] else ""
+        chances = ", ".join(f"{name} {p:.2f}" for name, p in row["probabilities"].items())
+        print(f"{row['file']}: {row['predicted']}  [{chances}]{doubt}")
+    print(RESEARCH_ONLY)
+    return {
+        "classes": list(answer.classes),
+        "per_scan": per_scan,
+        **intake_json(found),
+        "notice": RESEARCH_ONLY,
+    }
+
+
+def _report(options: argparse.Namespace) -> dict[str, Any]:
+    from medmeta.reports.html import html_report
+    from medmeta.reports.pdf import pdf_report
+    from medmeta.workspace.run import load_run, load_thumbnails
+
+    if options.html is None and options.pdf is None:
+        raise MedMetaError("name at least one file to write: --html FILE or --pdf FILE")
+    evaluation = load_run(options.run_folder)
+    thumbnails = load_thumbnails(options.run_folder)
+    written = {}
+    if options.html is not None:
+        _write(options.html, html_report(evaluation, thumbnails=thumbnails))
+        written["html"] = str(options.html)
+    if options.pdf is not None:
+        _write(options.pdf, pdf_report(evaluation, thumbnails=thumbnails))
+        written["pdf"] = str(options.pdf)
+    print("wrote " + ", ".join(written.values()))
+    return {"written": written}
+
+
+def intake_json(found: Intake) -> dict[str, Any]:
+    """What came in, what was refused and why, as the ``scan`` command reports it."""
+    return {
+        "accepted": [{**_scan_json(item.scan), "label": item.label} for item in found.accepted],
+        "rejected": [{"file": r.file, "reason": r.reason} for r in found.rejected],
+        "warnings": [*found.warnings, *_scan_warnings(found)],
+    }
+
+
+def _scan_json(scan: Scan) -> dict[str, Any]:
+    return {
+        "file": scan.file,
+        "modality": scan.modality,
+        "rows": scan.rows,
+        "columns": scan.columns,
+        "frames": scan.frames,
+        "transfer_syntax": scan.transfer_syntax,
+        "group": scan.group,
+        "group_source": scan.group_source,
+    }
+
+
+def _scan_warnings(found: Intake) -> Iterator[str]:
+    for item in found.accepted:
+        for warning in item.scan.warnings:
+            yield f"{item.scan.file}: {warning}"
+
+
+def _intake(source: Path) -> Intake:
+    from medmeta.api import intake
+
+    with _bar() as progress:
+        found = intake(source, progress=progress)
+    for rejection in found.rejected:
+        print(f"refused {rejection.file}: {rejection.reason}", file=sys.stderr)
+    return found
+
+
+def _some(found: Intake, source: Path) -> Intake:
+    if not found.accepted:
+        raise TaskError(f"{source.name}: no file could be read as a scan; give DICOM, PNG or JPEG files")
+    return found
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on standard error, silent where nobody watches."""
+    with tqdm(
+        total=1000, bar_format="{desc:<44.44} {percentage:3.0f}%|{bar}| {elapsed}", disable=None
+    ) as bar:
+
+        def progress(fraction: float, message: str) -> None:
+            bar.set_description_str(message, refresh=False)
+            bar.update(int(1000 * fraction) - bar.n)
+
+        yield progress
+
+
+def _write(path: Path, content: str | bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise MedMetaError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
