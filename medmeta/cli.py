@@ -141,7 +141,7 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
     scans = [item.scan for item in found.accepted]
     with _bar() as progress:
         answer = model.predict(scans, progress=progress)
-    per_scan = [
+    per_scan: list[dict[str, Any]] = [
         {
             "file": scan.file,
             "predicted": answer.labels[i],

@@ -82,7 +82,7 @@ class FrozenTaskModel:
 
     def _nearest(self, cosines: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Neighbour, ...]:
         best = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
-        return tuple(Neighbour(*self.members[i], similarity=float(cosines[i])) for i in best)
+        return tuple(Neighbour(*self.members[i], float(cosines[i])) for i in best)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and its card ``model.json`` into ``folder``."""

@@ -39,7 +39,7 @@ class SameConv2d(nn.Conv2d):
             pads += [total // 2, total - total // 2]
         if len(set(pads)) == 1:  # symmetric: let the convolution pad, which copies nothing
             return F.conv2d(x, self.weight, self.bias, self.stride, pads[0], self.dilation, self.groups)
-        return self._conv_forward(F.pad(x, pads), self.weight, self.bias)
+        return F.conv2d(F.pad(x, pads), self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 class ConvNorm(nn.Module):

@@ -54,7 +54,8 @@ class FeatureExtractor:
     def __init__(self, backbone: Backbone, device: torch.device, remember: int = 20_000) -> None:
         self.backbone = backbone
         self.device = device
-        self._network = backbone.network.to(device=device, memory_format=torch.channels_last)
+        self._network = backbone.network.to(device)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._remember = remember
         self._known: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = threading.Lock()

@@ -24,8 +24,8 @@ class Scan:
             no window), int16, uint16, int32, uint32 or float32; or ``(frames, rows, columns, 3)``
             uint8 RGB. Read-only; may be memory-mapped.
         group: what must never be split (the patient, where known).
-        group_source: ``"PatientID"``, ``"labels.csv"``, ``"person"`` or ``"file"`` (patient unknown,
-            so the file counts as its own patient).
+        group_source: ``"labels.csv"``, ``"PatientID"``, ``"StudyInstanceUID"`` (no Patient ID; a study is
+            one patient's), ``"person"``, or ``"file"`` (patient unknown: the file counts as its own).
         tags: permitted technical tags by DICOM keyword (``Modality``, ``BodyPartExamined``, ...).
         transfer_syntax: DICOM Transfer Syntax UID, or None for pictures.
         unit: unit of greyscale pixel values, for example ``"HU"``; empty when unknown.
@@ -116,5 +116,5 @@ def content_hash(pixels: NDArray[np.generic]) -> str:
     digest = hashlib.sha256()
     digest.update(f"{pixels.dtype.newbyteorder('<').str}{pixels.shape}".encode())
     little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
-    digest.update(memoryview(np.ascontiguousarray(little)).cast("B"))
+    digest.update(np.ascontiguousarray(little).tobytes())
     return digest.hexdigest()
