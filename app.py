@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import streamlit as st
 
 from medmeta.tasks.synthetic import SAMPLE_DESCRIPTIONS, SAMPLE_NAME, sample_uploads
 from medmeta.ui.guard import ADAPT, EVALUATE, SCANS, Context, choose, open_page
 from medmeta.ui.text import ago, count, md
 from medmeta.workspace.records import TaskInfo
-from medmeta.workspace.uploads import Upload
 from medmeta.workspace.work import intake_work
 
 STEPS = (
@@ -39,8 +36,8 @@ def sample(context: Context) -> None:
         task_id = ready[0].id
     else:
         task_id = context.store.create_task(SAMPLE_NAME, SAMPLE_DESCRIPTIONS, synthetic=True)
-        uploads: Iterable[Upload] = sample_uploads()
-        context.jobs.submit("intake", task_id, intake_work(context.store, task_id, list(uploads), "support"))
+        work = intake_work(context.store, task_id, list(sample_uploads()), "support")
+        context.jobs.submit("intake", task_id, work, {"role": "support"})
     choose(task_id)
     st.switch_page(SCANS, query_params={"task": task_id})
 

@@ -41,6 +41,21 @@ def summary(entries: list[Entry]) -> None:
         st.markdown(f"**Is tested** {tested}")
 
 
+def readiness_panel(context: Context, entries: list[Entry]) -> bool:
+    """What will happen and what could be better, or what is missing; returns whether it can start."""
+    state = readiness.check(entries)
+    if state.ready:
+        summary(entries)
+        for text in state.advice:
+            st.markdown(f":orange[:material/lightbulb:] {md(text)}")
+    else:
+        st.markdown("**What is missing**")
+        for text in state.problems:
+            st.warning(md(text), icon=":material/pending:")
+        context.link(SCANS, "Go to the scans", icon=":material/radiology:")
+    return state.ready
+
+
 def outcome(context: Context, task: TaskInfo, job: Job) -> None:
     """How the last adaptation ended."""
     if job.state != "done":
@@ -89,25 +104,21 @@ def main() -> None:
         live_job(context, job.id, "Adapting and testing")
         st.caption("You can close or refresh this page; the work goes on and this address finds it again.")
         return
-    state = readiness.check(entries)
-    if state.ready:
-        summary(entries)
-        for text in state.advice:
-            st.markdown(f":orange[:material/lightbulb:] {md(text)}")
-    else:
-        st.markdown("**What is missing**")
-        for text in state.problems:
-            st.warning(md(text), icon=":material/pending:")
-        context.link(SCANS, "Go to the scans", icon=":material/radiology:")
+    if job is not None:
+        st.query_params["job"] = job.id
+        outcome(context, task, job)
+        if job.state == "done":
+            st.subheader("Adapt again", anchor=False)
     reading = next((item for item in context.jobs.jobs(task.id, "intake") if item.live), None)
     if reading is not None:
         live_job(context, reading.id, "Files are still being read")
+    ready = readiness_panel(context, entries)
     again = job is not None and job.state == "done"
     if st.button(
         "Adapt again" if again else "Adapt",
         type="secondary" if again else "primary",
         icon=":material/play_arrow:",
-        disabled=not state.ready or reading is not None,
+        disabled=not ready or reading is not None,
         key="adapt",
     ):
         try:
@@ -116,9 +127,6 @@ def main() -> None:
             st.error(md(error), icon=":material/error:")
         else:
             st.rerun()
-    if job is not None:
-        st.query_params["job"] = job.id
-        outcome(context, task, job)
 
 
 main()

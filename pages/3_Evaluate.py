@@ -10,10 +10,11 @@ import streamlit as st
 from medmeta.errors import MedMetaError
 from medmeta.evaluation.cases import sorted_by_worst
 from medmeta.evaluation.result import Evaluation
-from medmeta.reports.figures import confusion_figure, roc_figure
+from medmeta.reports.figures import comparison_figure, confusion_figure, roc_figure
 from medmeta.ui.cases import case_cards, case_table
 from medmeta.ui.downloads import run_downloads
 from medmeta.ui.empty import empty_state, need_task
+from medmeta.ui.figures import themed
 from medmeta.ui.guard import ADAPT, PREDICT, open_page
 from medmeta.ui.results import comparison_table, headline_panel, limits_panel, notes_panel, per_class_table
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
@@ -46,7 +47,7 @@ def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
     matrix_side, choice_side = st.columns([3, 2], gap="large")
     with matrix_side:
         st.plotly_chart(
-            confusion_figure(evaluation, selected),
+            themed(confusion_figure(evaluation, selected)),
             key=chart,
             on_select=lambda: choose_cell(chart, cell),
             selection_mode="points",
@@ -110,9 +111,12 @@ def main() -> None:
     stale_notice(context, task, job)
     headline_panel(evaluation)
     notes_panel(evaluation.notes)
+    limits_panel()
     st.subheader("Which ones it gets wrong", anchor=False)
     confusion(evaluation, folder, job.id)
-    roc_side, class_side = st.columns(2, gap="large")
+    st.subheader("Each class", anchor=False)
+    per_class_table(evaluation.per_class)
+    roc_side, other_side = st.columns(2, gap="large")
     with roc_side:
         st.subheader(
             "How well it ranks",
@@ -120,20 +124,22 @@ def main() -> None:
             help="ROC curves: how many scans of a class are found against how many others are wrongly called it, "
             "as the threshold moves. The closer to the top left, the better; the diagonal is chance.",
         )
-        st.plotly_chart(roc_figure(evaluation), key=f"roc-{job.id}", config={"displayModeBar": False})
-    with class_side:
-        st.subheader("Each class", anchor=False)
-        per_class_table(evaluation.per_class)
-        if evaluation.comparisons:
+        st.plotly_chart(themed(roc_figure(evaluation)), key=f"roc-{job.id}", config={"displayModeBar": False})
+    if evaluation.comparisons:
+        with other_side:
             st.subheader(
                 "Beside simple methods",
                 anchor=False,
                 help="The same patients, set aside in the same way. The range is a 95 % interval of the "
                 "difference, paired by patient.",
             )
-            comparison_table(evaluation)
+            st.plotly_chart(
+                themed(comparison_figure(evaluation)),
+                key=f"methods-{job.id}",
+                config={"displayModeBar": False},
+            )
+        comparison_table(evaluation)
     st.subheader("All cases, worst mistakes first", anchor=False)
-    limits_panel()
     uris = {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()}
     case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
     st.subheader("Take it with you", anchor=False)

@@ -127,13 +127,13 @@ def main() -> None:
         ended_badly(latest, doing="Reading the scans", advice="The scans are still here. Try again below.")
     read_button(context, task, run, folder, [entry for entry in entries if entry.scan_id not in said])
     answers(context, task, entries, said, folder)
-    if st.button(
-        f"Delete {count(len(entries), 'new scan')} from this workspace",
-        icon=":material/delete_forever:",
-        help="Deletes the copies kept here and cannot be undone. Your original files are not touched.",
-    ):
-        context.store.discard_new(task.id)
-        st.rerun()
+    with st.popover("Delete the new scans", icon=":material/delete:", type="tertiary"):
+        st.markdown(
+            "Deletes the copies kept in this workspace and cannot be undone. Your original files are not touched."
+        )
+        if st.button(f"Delete {count(len(entries), 'scan')}", type="primary", key="discard"):
+            context.store.discard_new(task.id)
+            st.rerun()
 
 
 main()

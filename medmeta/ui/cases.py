@@ -13,8 +13,6 @@ from medmeta.reports.words import percent
 from medmeta.ui.text import count, likeness, md
 
 CARDS_A_PAGE = 6
-#: A scan this many times as far from those learned from as usual is called unlike them.
-UNLIKE = 1.5
 
 
 class Answer(Protocol):
@@ -55,7 +53,7 @@ def case_table(ordered: Sequence[Case], classes: Sequence[str], thumbnails: Mapp
         column = f"p{position}"
         table[column] = [100 * case.probabilities[position] for case in ordered]
         config[column] = st.column_config.ProgressColumn(
-            md(label), format="%.0f %%", min_value=0, max_value=100, width=120
+            label, format="%.0f %%", min_value=0, max_value=100, width=120
         )
     st.dataframe(
         table,
@@ -77,8 +75,11 @@ def probability_bars(answer: Answer, classes: Sequence[str]) -> None:
 
 def doubts(answer: Answer) -> list[str]:
     """In words, why an answer should not be relied on."""
+    # Imported when there are answers: the pages open without the numerical libraries behind it.
+    from medmeta.learners.frozen import OUT_OF_DOMAIN
+
     said = []
-    if answer.out_of_domain > UNLIKE:
+    if answer.out_of_domain > OUT_OF_DOMAIN:
         said.append(
             "Unlike the scans the model has learned from "
             f"({answer.out_of_domain:.1f} times as far from them as usual)."

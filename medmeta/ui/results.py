@@ -29,8 +29,7 @@ def headline_panel(evaluation: Evaluation) -> None:
     with st.container(border=True):
         st.markdown(f"## {md(headline(evaluation))}", anchors=False)
         st.markdown(md(first))
-        for sentence in rest:
-            st.markdown(f"- {md(sentence)}")
+        st.markdown("\n".join(f"- {md(sentence)}" for sentence in rest))
         with st.popover("How this was measured", icon=":material/help:", type="tertiary"):
             for sentence in method(evaluation):
                 st.markdown(md(sentence))
@@ -49,9 +48,9 @@ def headline_panel(evaluation: Evaluation) -> None:
         border=True,
     )
     three.metric(
-        "Ranking",
+        "Ranking (AUROC)",
         decimal(evaluation.auroc),
-        help="AUROC: how often a scan of the class is ranked above one that is not of it. 0.50 is chance, 1.00 is "
+        help="How often a scan of the class is ranked above one that is not of it. 0.50 is chance, 1.00 is "
         "perfect.",
         border=True,
     )
@@ -70,8 +69,7 @@ def notes_panel(notes: Sequence[str]) -> None:
         return
     with st.container(border=True, gap="xsmall"):
         st.markdown("**:material/info: Read this with the figures**")
-        for note in notes:
-            st.markdown(f"- {md(note)}")
+        st.markdown("\n".join(f"- {md(note)}" for note in notes))
 
 
 def per_class_table(figures: Sequence[ClassFigures]) -> None:
@@ -119,8 +117,7 @@ def comparison_table(evaluation: Evaluation) -> None:
 def limits_panel() -> None:
     """What no figure on the page can promise."""
     with st.expander("What these figures cannot tell", icon=":material/priority_high:"):
-        for sentence in LIMITS:
-            st.markdown(f"- {md(sentence)}")
+        st.markdown("\n".join(f"- {md(sentence)}" for sentence in LIMITS))
 
 
 def _share(value: float | None, interval: Interval | None) -> str:

@@ -25,6 +25,7 @@ _FILTERS = {
 }
 _SOURCES = {
     "PatientID": "from the file",
+    "StudyInstanceUID": "by study only",
     "labels.csv": "from labels.csv",
     "person": "entered here",
     "file": "unknown",

@@ -40,10 +40,11 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
     st.caption(hint)
     uploads = [(file.name, file) for file in (*(files or []), *(folder or []))]
     if uploads:
-        context.jobs.submit("intake", task.id, intake_work(context.store, task.id, uploads, role))
+        work = intake_work(context.store, task.id, uploads, role)
+        context.jobs.submit("intake", task.id, work, {"role": role})
         st.session_state["upload-turn"] = turn + 1
         st.rerun()
-    if latest is None:
+    if latest is None or latest.params.get("role") != role:
         return False
     if latest.state == "done":
         st.caption(f":material/done: Last upload: {md(latest.message)} ({ago(latest.finished or 0)})")
@@ -74,7 +75,10 @@ def notices_panel(context: Context, task: TaskInfo, role: Role) -> None:
     with st.expander(f":orange[:material/report:] {title}", expanded=len(notices) <= 12):
         for text in warnings:
             st.markdown(f":material/warning: {md(text)}")
-        if refused:
+        if len(refused) <= 8:
+            for notice in refused:
+                st.markdown(f"- **{md(notice.file)}** {md(notice.text)}")
+        else:
             st.dataframe(
                 pd.DataFrame(
                     {"File": [n.file for n in refused], "Why it was refused": [n.text for n in refused]}
@@ -85,8 +89,6 @@ def notices_panel(context: Context, task: TaskInfo, role: Role) -> None:
                     "Why it was refused": st.column_config.TextColumn(width="large"),
                 },
             )
-            for notice in refused[:3]:
-                st.caption(f"**{md(notice.file)}**: {md(notice.text)}")
         if st.button("Dismiss", icon=":material/close:", key=f"dismiss-{role}"):
             context.store.dismiss(task.id, role)
             st.rerun()

@@ -59,7 +59,8 @@ class TaskIntake:
                     self._keep(found)
                 elif isinstance(found, Rejection):
                     self._rejected.append(found)
-                else:
+                elif self._role != "predict" or "labels.csv" not in found:
+                    # New scans are neither labelled nor split, so advice about a labels.csv says nothing.
                     self._warnings.append(found)
         finally:
             self._note()
