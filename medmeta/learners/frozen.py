@@ -82,7 +82,11 @@ class FrozenTaskModel:
 
     def _nearest(self, cosines: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[Neighbour, ...]:
         best = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
-        return tuple(Neighbour(*self.members[i], float(cosines[i])) for i in best)
+        found = []
+        for i in best:
+            scan_id, file, label = self.members[i]
+            found.append(Neighbour(scan_id, file, label, float(cosines[i])))
+        return tuple(found)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and its card ``model.json`` into ``folder``."""
