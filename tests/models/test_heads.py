@@ -107,7 +107,9 @@ def test_the_better_head_gets_the_larger_share(data: tuple[Tensor, Tensor]) -> N
     z, targets = data
 
     def hopeless(z: Tensor, targets: Tensor, classes: int, masks: Tensor) -> heads.Linear:
-        return heads.Linear(torch.zeros(len(masks), classes, z.shape[1]).double(), torch.zeros(len(masks), classes))
+        return heads.Linear(
+            torch.zeros(len(masks), classes, z.shape[1]).double(), torch.zeros(len(masks), classes)
+        )
 
     settings = (
         HeadSetting("good", heads.prototypes, 20.0),
