@@ -14,7 +14,7 @@ from medmeta.reports.figures import comparison_figure, confusion_figure, roc_fig
 from medmeta.ui.cases import case_cards, case_table
 from medmeta.ui.downloads import run_downloads
 from medmeta.ui.empty import empty_state, need_task
-from medmeta.ui.figures import themed
+from medmeta.ui.figures import follow_theme, ground, themed
 from medmeta.ui.guard import ADAPT, PREDICT, open_page
 from medmeta.ui.results import comparison_table, headline_panel, limits_panel, notes_panel, per_class_table
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
@@ -35,7 +35,7 @@ def choose_cell(chart: str, cell: str) -> None:
 
 def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
     """The matrix, two choices that do the same as a click, and the cases of the chosen cell."""
-    cell, chart = f"cell-{job_id}", f"matrix-{job_id}"
+    cell, chart = f"cell-{job_id}", f"matrix-{job_id}-{ground()}"
     every = -1
     options = [every, *range(len(evaluation.classes))]
 
@@ -124,7 +124,9 @@ def main() -> None:
             help="ROC curves: how many scans of a class are found against how many others are wrongly called it, "
             "as the threshold moves. The closer to the top left, the better; the diagonal is chance.",
         )
-        st.plotly_chart(themed(roc_figure(evaluation)), key=f"roc-{job.id}", config={"displayModeBar": False})
+        st.plotly_chart(
+            themed(roc_figure(evaluation)), key=f"roc-{job.id}-{ground()}", config={"displayModeBar": False}
+        )
     if evaluation.comparisons:
         with other_side:
             st.subheader(
@@ -135,7 +137,7 @@ def main() -> None:
             )
             st.plotly_chart(
                 themed(comparison_figure(evaluation)),
-                key=f"methods-{job.id}",
+                key=f"methods-{job.id}-{ground()}",
                 config={"displayModeBar": False},
             )
         comparison_table(evaluation)
@@ -144,6 +146,7 @@ def main() -> None:
     case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
     st.subheader("Take it with you", anchor=False)
     run_downloads(evaluation, folder)
+    follow_theme(ground())
     context.link(PREDICT, "Next: read new scans", icon=":material/arrow_forward:", job=job.id)
 
 

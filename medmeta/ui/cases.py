@@ -101,10 +101,10 @@ def nearest_scans(answer: Answer, thumbnails: Mapping[str, str], *, most: int = 
     )
     with st.container(horizontal=True, gap="small"):
         for scan_id, file, label, similarity in nearest:
-            with st.container(width=104, gap="xxsmall"):
+            with st.container(width=124, gap="xxsmall"):
                 picture = thumbnails.get(scan_id)
                 if picture is not None:
-                    st.image(picture, width=96, alt=f"Scan labelled {label}")
+                    st.image(picture, width=104, alt=f"Scan labelled {label}")
                 st.caption(f"**{md(label)}** {likeness(similarity)}", help=md(file))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import plotly.graph_objects as go
 import streamlit as st
 
-_INK = {"light": "#16262b", "dark": "#e4edee"}
+#: Streamlit's browser side puts the theme's strong text colour in place of this one when it draws a figure for the
+#: first time; anywhere else it is a near-black.
+INK = "#000037"
 
 
 def themed(figure: go.Figure) -> go.Figure:
@@ -14,11 +16,20 @@ def themed(figure: go.Figure) -> go.Figure:
     Streamlit's chart theme writes text in a light grey that is hard to read, above all inside the cells of the
     confusion matrix. The figure passed in is changed and returned.
     """
-    ink = _INK["dark" if st.context.theme.type == "dark" else "light"]
-    figure.for_each_annotation(
-        lambda note: note.update(font_color=ink) if not note.font.color else None,
-    )
+    figure.for_each_annotation(lambda note: None if note.font.color else note.update(font_color=INK))
     for axis in ("xaxis", "yaxis"):
-        figure.update_layout({axis: {"tickfont": {"color": ink}, "title": {"font": {"color": ink}}}})
-    figure.update_layout(legend={"font": {"color": ink}, "title": {"font": {"color": ink}}})
+        figure.update_layout({axis: {"tickfont": {"color": INK}, "title": {"font": {"color": INK}}}})
+    figure.update_layout(legend={"font": {"color": INK}, "title": {"font": {"color": INK}}})
     return figure
+
+
+def ground() -> str:
+    """Light or dark, for the key of a themed figure: a figure is drawn anew when the theme changes."""
+    return st.context.theme.type or "light"
+
+
+@st.fragment(run_every=2.0)
+def follow_theme(drawn_on: str) -> None:
+    """Draw the page again when the browser has changed between light and dark; draws nothing itself."""
+    if ground() != drawn_on:
+        st.rerun()

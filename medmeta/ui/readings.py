@@ -42,22 +42,21 @@ def reading_cards(
 def _card(
     context: Context, entry: Entry, reading: Reading, thumbnails: Mapping[str, str], view_key: str
 ) -> None:
-    image_side, text_side, bars_side = st.columns([1, 2, 2])
+    image_side, answer_side = st.columns([1, 4])
     with image_side:
         picture = thumbnail_uri(context, entry)
         if picture is not None:
             st.image(picture, width="stretch", alt="The scan")
         if st.button("View", icon=":material/visibility:", key=f"{view_key}-{entry.id}", type="tertiary"):
             st.session_state[view_key] = entry.id
-    with text_side:
+    with answer_side:
+        text_side, bars_side = st.columns(2)
         reasons = doubts(reading)
-        if reasons:
-            st.markdown(f"##### :orange[:material/help:] {md(reading.label)}?", anchors=False)
-        else:
-            st.markdown(f"##### {md(reading.label)}", anchors=False)
-        st.caption(md(entry.file))
+        mark, end = (":orange[:material/help:] ", "?") if reasons else ("", "")
+        text_side.markdown(f"##### {mark}{md(reading.label)}{end}", anchors=False)
+        text_side.caption(md(entry.file))
         for text in reasons:
-            st.markdown(f":orange[:material/warning:] {text}")
-    with bars_side:
-        probability_bars(reading, reading.classes)
-    nearest_scans(reading, thumbnails)
+            text_side.markdown(f":orange[:material/warning:] {text}")
+        with bars_side:
+            probability_bars(reading, reading.classes)
+        nearest_scans(reading, thumbnails)
