@@ -1,0 +1,212 @@
+"""The shell's path, command by command, on files as a PACS exports them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import medmeta
+from medmeta.cli import main
+from medmeta.tasks.synthetic import sample_uploads
+
+SYNTAXES = {
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2.5",
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.90",
+}
+
+
+@pytest.fixture(autouse=True)
+def _workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDMETA_WORKSPACE", str(tmp_path / "workspace"))
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    for name, content in sample_uploads():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    (folder / "round nodule" / "IM9999").write_bytes(b"not a scan at all")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDMETA_WORKSPACE", str(folder / "workspace"))
+        assert (
+            main(
+                ["adapt", "--support", str(sample), "--out", str(folder / "out"), "--json", str(folder / "o")]
+            )
+            == 0
+        )
+    return folder / "out", json.loads((folder / "o").read_text())
+
+
+def test_adapt_reports_what_was_measured(run: tuple[Path, dict[str, Any]]) -> None:
+    out, result = run
+    assert result["classes"] == ["no nodule", "round nodule", "spiculated nodule"]
+    assert (result["n_support"], result["n_groups"]) == (24, 18)
+    cases = result["per_case"]
+    right = [case["label"] == case["predicted"] for case in cases]
+    assert result["accuracy"] == pytest.approx(sum(right) / 24)
+    assert sum(map(sum, result["confusion"])) == 24
+    assert sum(row[i] for i, row in enumerate(result["confusion"])) == sum(right)
+    assert all(sum(case["probabilities"].values()) == pytest.approx(1) for case in cases)
+    assert all(
+        max(case["probabilities"], key=case["probabilities"].get) == case["predicted"] for case in cases
+    )
+    assert result["interval"][0] < result["accuracy"] < result["interval"][1]
+    assert [r["file"] for r in result["support_intake"]["rejected"]] == ["round nodule/IM9999"]
+    assert {"model.safetensors", "model.json", "evaluation.json", "cases.csv"} <= {
+        p.name for p in out.iterdir()
+    }
+
+
+def test_no_case_leans_on_its_own_patient(run: tuple[Path, dict[str, Any]]) -> None:
+    result = run[1]
+    group_of = {row["file"]: row["group"] for row in result["support_intake"]["accepted"]}
+    for case in json.loads((run[0] / "evaluation.json").read_text())["per_case"]:
+        for near in case["nearest"]:
+            assert group_of[near["file"]] != group_of[case["file"]]
+
+
+def test_the_same_seed_gives_the_same_result(
+    sample: Path, run: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDMETA_WORKSPACE", str(run[0].parent / "workspace"))  # the same pseudonyms
+    main(["adapt", "--support", str(sample), "--out", str(tmp_path / "again"), "--json", str(tmp_path / "o")])
+    again = json.loads((tmp_path / "o").read_text())
+    assert again["per_case"] == run[1]["per_case"]
+
+
+def test_predict_agrees_with_the_python_interface(
+    sample: Path, run: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    shutil.copytree(sample / "no nodule", new)
+    assert main(["predict", "--model", str(run[0]), "--scans", str(new), "--json", str(tmp_path / "p")]) == 0
+    rows = json.loads((tmp_path / "p").read_text())["per_scan"]
+    answer = medmeta.load_model(run[0]).predict(medmeta.read_scans(new))
+    assert [row["predicted"] for row in rows] == list(answer.labels)
+    assert [row["probabilities"] for row in rows] == [
+        dict(zip(answer.classes, map(float, p), strict=True)) for p in answer.probabilities
+    ]
+    assert all(row["nearest"][0]["similarity"] == pytest.approx(1.0) for row in rows)  # the support itself
+
+
+def test_report_holds_the_same_figures(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    html, pdf = tmp_path / "r.html", tmp_path / "r.pdf"
+    assert main(["report", str(run[0]), "--html", str(html), "--pdf", str(pdf)]) == 0
+    patients = run[1]["patients"]
+    assert f"{patients['correct']} of {patients['n']} patients" in html.read_text(encoding="utf-8")
+    assert pdf.read_bytes().startswith(b"%PDF-")
+
+
+def test_a_separate_query_set(sample: Path, tmp_path: Path) -> None:
+    query = tmp_path / "query"
+    for name, content in sample_uploads(seed=1):
+        path = query / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    arguments = ["adapt", "--support", str(sample), "--query", str(query), "--out", str(tmp_path / "o")]
+    assert main([*arguments, "--json", str(tmp_path / "q")]) == 0
+    result = json.loads((tmp_path / "q").read_text())
+    assert result["protocol"] == "separate query set"
+    assert len(result["per_case"]) == 24
+    assert result["accuracy"] > 0.5
+
+
+def test_support_as_query_is_refused_with_the_files(
+    sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["adapt", "--support", str(sample), "--query", str(sample), "--out", str(tmp_path / "o")]
+    assert main(arguments) == 1
+    assert "same pixels are in the support (no nodule/IM0001)" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["scan", "nowhere"], "no such folder or file"),
+        (["predict", "--model", "nowhere", "--scans", "nowhere"], "missing or unreadable"),
+        (["report", "nowhere", "--html", "x.html"], "run the adaptation again"),
+        (["report", "nowhere"], "--html FILE or --pdf FILE"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("medmeta: ")
+    assert words in error
+    assert "\n" not in error
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "medmeta", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in ("scan", "adapt", "predict", "report"):
+        assert command in done.stdout
+
+
+def test_scan_takes_every_real_dicom_file(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "dicom" / "kermany_cxr_dicom.zip"
+    assert main(["scan", str(source), "--json", str(tmp_path / "s")]) == 0
+    text = (tmp_path / "s").read_text()
+    result = json.loads(text)
+    assert len(result["accepted"]) == 120
+    assert result["rejected"] == []
+    assert {row["transfer_syntax"] for row in result["accepted"]} == SYNTAXES
+    assert {row["modality"] for row in result["accepted"]} == {"CR"}
+    with zipfile.ZipFile(source) as archive:
+        rows = csv.DictReader(io.StringIO(archive.read("labels.csv").decode()))
+        expected = {row["file"]: row["label"] for row in rows}
+    assert {row["file"]: row["label"] for row in result["accepted"]} == expected
+    assert "PHI-CANARY" not in text
+
+
+def test_adapt_on_real_dicom_beats_chance(shared_data: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    with zipfile.ZipFile(shared_data / "dicom" / "lc25000_lung_dicom.zip") as archive:
+        seen: Counter[str] = Counter()
+        for name in sorted(archive.namelist()):
+            label = name.split("/")[0]
+            seen[label] += 1
+            if "/" in name and seen[label] <= 8:
+                archive.extract(name, few)
+    assert (
+        main(["adapt", "--support", str(few), "--out", str(tmp_path / "o"), "--json", str(tmp_path / "j")])
+        == 0
+    )
+    text = (tmp_path / "j").read_text()
+    result = json.loads(text)
+    assert result["n_support"] == 24
+    assert result["accuracy"] > 0.5  # chance is a third
+    written = [path for path in (tmp_path / "o").rglob("*") if path.is_file()]
+    assert written
+    for path in [*written, *(tmp_path / "workspace").rglob("*")]:
+        assert path.is_dir() or b"PHI-CANARY" not in path.read_bytes()
