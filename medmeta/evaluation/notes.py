@@ -73,8 +73,8 @@ def _few_patients(draft: Evaluation) -> Iterator[str]:
     reasons = []
     if wide:
         reasons.append(
-            f"with {draft.n_groups} patients the true rate may lie anywhere from {interval.low:.0%} to "
-            f"{interval.high:.0%}"
+            f"with {draft.n_groups} patients the true rate may lie anywhere from "
+            f"{interval.low * 100:.0f} to {interval.high * 100:.0f}\u00a0%"
         )
     if small:
         reasons.append(

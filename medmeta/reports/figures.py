@@ -82,7 +82,10 @@ def confusion_figure(evaluation: Evaluation, selected: tuple[int, int] | None = 
     axis = {"showgrid": False, "zeroline": False, "tickvals": list(range(n)), **_SPACED}
     figure.update_xaxes(
         title={"text": "Predicted", "standoff": 14},
-        ticktext=[palette.plotly_text(name, max(10, cell // 7)) for name in classes],
+        ticktext=[
+            palette.plotly_text(name, cell // 8) if n <= 5 else palette.plotly_text(name, 18, 1)
+            for name in classes
+        ],
         tickangle=0 if n <= 5 else -40,
         constrain="domain",
         range=[-0.5, n - 0.5],
@@ -134,7 +137,13 @@ def roc_figure(evaluation: Evaluation) -> go.Figure:
         )
     if curves == 0:
         _say(figure, "No ROC curve: it needs scans of at least two classes")
-    share = {"range": [-0.02, 1.02], "tickformat": ".0%", "gridcolor": palette.GRID, "zeroline": False}
+    share = {
+        "range": [-0.02, 1.02],
+        "tickformat": ".0%",
+        "gridcolor": palette.GRID,
+        "showgrid": True,
+        "zeroline": False,
+    }
     figure.update_xaxes(title={"text": "1 − specificity", "standoff": 12}, **share)
     figure.update_yaxes(title={"text": "Sensitivity", "standoff": 12}, **share)
     # The corner under the curves is free, unless there are many classes.
@@ -229,7 +238,9 @@ def _dot(
 
 
 def _dot_axes(figure: go.Figure, names: list[str]) -> None:
-    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", gridcolor=palette.GRID, zeroline=False)
+    figure.update_xaxes(
+        range=[-0.02, 1.02], tickformat=".0%", gridcolor=palette.GRID, showgrid=True, zeroline=False
+    )
     figure.update_yaxes(
         **_SPACED,
         tickvals=list(range(len(names))),

@@ -168,7 +168,7 @@ def _matrix(page: Page, evaluation: Evaluation) -> None:
     page.set_text_color(*INK)
     page.set_draw_color(255, 255, 255)
     page.set_fill_color(255, 255, 255)
-    column = min(30.0, (page.epw - 52) / n)
+    column = min(40.0, (page.epw - 52) / n)
     with page.table(
         col_widths=(52, *([column] * n)),
         width=52 + column * n,
@@ -193,7 +193,7 @@ def _matrix(page: Page, evaluation: Evaluation) -> None:
 
 
 def _classes(page: Page, evaluation: Evaluation) -> None:
-    page.heading("Each class", room=30)
+    page.heading("Each class", room=24 + 7 * min(len(evaluation.per_class), MATRIX_CLASSES))
     page.rows(
         (
             "Class",
@@ -225,7 +225,7 @@ def _classes(page: Page, evaluation: Evaluation) -> None:
 def _comparisons(page: Page, evaluation: Evaluation) -> None:
     if not evaluation.comparisons:
         return
-    page.heading("Against simple methods on the same patients", room=34)
+    page.heading("Against simple methods on the same patients", room=34 + 7 * len(evaluation.comparisons))
     ours = (
         words.learner_name(evaluation.learner),
         f"{evaluation.patients.correct} of {evaluation.patients.n}",
