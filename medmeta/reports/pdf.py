@@ -175,7 +175,7 @@ def _matrix(page: Page, evaluation: Evaluation) -> None:
         align="LEFT",
         text_align=("LEFT", *(["CENTER"] * n)),
         line_height=5,
-        headings_style=FontFace(emphasis="BOLD", color=MUTED),
+        headings_style=FontFace(emphasis="BOLD", color=MUTED, size_pt=7.5),
         padding=Padding(1.2, 1.2, 1.2, 1.2),
     ) as table:
         head = table.row()
