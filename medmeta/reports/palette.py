@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import textwrap
 
 #: Okabe and Ito's colours without black and yellow, which vanish on one of the two grounds.
@@ -33,5 +34,9 @@ def shortened(text: str, width: int) -> str:
 
 def plotly_text(text: str, width: int = 16, lines: int = 3) -> str:
     """A label as plotly shows it: escaped, because plotly reads HTML tags, and wrapped."""
-    wrapped = textwrap.wrap(text, width, max_lines=lines, placeholder=" …") or [""]
+    wrapper = textwrap.TextWrapper(width, max_lines=lines, placeholder=" …")
+    wrapper.wordsep_re = re.compile(
+        r"(\s+|\S*?[_-](?=\w))"
+    )  # labels come from folders: break_after_underscores
+    wrapped = wrapper.wrap(text) or [""]
     return "<br>".join(html.escape(line, quote=False) for line in wrapped)

@@ -130,6 +130,11 @@ def test_class_colours_differ_from_either_page() -> None:
         assert contrast(rgb, (23, 31, 41)) >= 2.5
 
 
+def test_labels_wrap_after_an_underscore() -> None:
+    assert palette.plotly_text("bacterial_pneumonia", 16) == "bacterial_<br>pneumonia"
+    assert palette.plotly_text("a b-c_d", 4) == "a b-<br>c_d"
+
+
 def test_long_labels_wrap_and_are_cut() -> None:
     assert palette.plotly_text("bacterial pneumonia") == "bacterial<br>pneumonia"
     assert len(palette.plotly_text("word " * 200)) < 80
