@@ -1,0 +1,123 @@
+"""The pages as Streamlit runs them, over a workspace in a fresh folder."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from medmeta.ui import guard
+from medmeta.ui.engine import Engine
+from medmeta.workspace.jobs import JobRunner
+from medmeta.workspace.store import Store
+from medmeta.workspace.work import adapt_work
+
+ROOT = Path(__file__).resolve().parents[2]
+HOSTILE = "<img src=x onerror=alert(1)> [a](javascript:b) :red[c] $d$"
+
+Open = Callable[..., AppTest]
+
+
+def stripes(seed: int, *, upright: bool) -> bytes:
+    """A PNG with stripes one way or the other."""
+    values = np.random.default_rng(seed).integers(0, 60, (48, 48)).astype(np.uint8)
+    values[(slice(None), slice(None, None, 6)) if upright else slice(None, None, 6)] = 250
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    made = Engine()
+    made.extractor()
+    return made
+
+
+@pytest.fixture
+def workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> Iterator[tuple[Store, JobRunner]]:
+    """Store and runner the pages will find, with the model loaded."""
+    monkeypatch.setenv("MEDMETA_WORKSPACE", str(tmp_path / "workspace"))
+    monkeypatch.setattr(guard, "_engine", lambda: engine)
+    store = Store(tmp_path / "workspace")
+    runner = JobRunner(store)
+    monkeypatch.setattr(guard, "_workspace", lambda root: (store, runner))
+    yield store, runner
+    runner.close()
+    st.cache_data.clear()
+
+
+@pytest.fixture
+def store(workspace: tuple[Store, JobRunner]) -> Store:
+    return workspace[0]
+
+
+@pytest.fixture
+def runner(workspace: tuple[Store, JobRunner]) -> JobRunner:
+    return workspace[1]
+
+
+@pytest.fixture
+def open_page(workspace: tuple[Store, JobRunner]) -> Open:
+    """Opens a page by its file name, with query parameters, and runs it."""
+
+    def run(page: str, **params: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        if page != "app.py":
+            app.switch_page(f"pages/{page}")
+        for name, value in params.items():
+            app.query_params[name] = value
+        return app.run()
+
+    return run
+
+
+@pytest.fixture
+def task_id(store: Store) -> str:
+    """Eight labelled scans of two classes, one of them with a hostile name."""
+    task_id = store.create_task("Stripes")
+    uploads = [(f"upright/{n}.png", stripes(n, upright=True)) for n in range(4)]
+    uploads += [(f"level/{n}.png", stripes(50 + n, upright=False)) for n in range(4)]
+    store.add_uploads(task_id, uploads)
+    ids = [entry.id for entry in store.entries(task_id) if entry.label == "level"]
+    store.set_label(task_id, ids, HOSTILE)
+    return task_id
+
+
+@pytest.fixture
+def adapted(store: Store, runner: JobRunner, engine: Engine, task_id: str) -> str:
+    """A finished run of the task; the id of its job."""
+    job = runner.submit("adapt", task_id, adapt_work(store, task_id, engine.extractor))
+    assert runner.wait(job.id, 120).state == "done"
+    return job.id
+
+
+def texts(app: AppTest) -> str:
+    """All Markdown-like text of a page in one string."""
+    kinds = (
+        app.markdown,
+        app.caption,
+        app.title,
+        app.subheader,
+        app.error,
+        app.warning,
+        app.info,
+        app.success,
+    )
+    return "\n".join(str(element.value) for kind in kinds for element in kind)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)

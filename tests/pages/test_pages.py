@@ -1,0 +1,295 @@
+"""Every page empty, at work and in trouble."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+from conftest import HOSTILE, stripes, texts, wait_for
+
+from medmeta.errors import TaskError
+from medmeta.ui import guard
+from medmeta.workspace.records import WorkspaceError
+
+PAGES = ("1_Scans.py", "2_Adapt.py", "3_Evaluate.py", "4_Predict.py")
+
+
+def button(app, label):
+    return next(item for item in app.button if item.label == label)
+
+
+def unescaped(text):
+    """Whether some part of the hostile label would be acted on."""
+    return re.search(r"(?<!\\)(<img|\[a|\]\(|:red|\$d)", text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_without_a_task_shows_the_way(open_page, page):
+    app = open_page(page)
+    assert not app.exception
+    assert "No task yet" in texts(app)
+
+
+@pytest.mark.parametrize("page", ["app.py", *PAGES])
+def test_unusable_workspace_is_said_and_nothing_else_breaks(open_page, monkeypatch, page):
+    def refuse(root):
+        raise WorkspaceError("the workspace was written by another version")
+
+    monkeypatch.setattr(guard, "_workspace", refuse)
+    app = open_page(page)
+    assert not app.exception
+    assert "another version" in app.error[0].value
+    assert "MEDMETA_WORKSPACE" in app.error[0].value
+
+
+@pytest.mark.parametrize("page", ["app.py", *PAGES])
+def test_research_use_is_said_everywhere(open_page, task_id, page):
+    app = open_page(page, task=task_id)
+    assert any("Research use only" in item.value for item in app.sidebar.caption)
+
+
+# Home
+
+
+def test_home_empty(open_page):
+    app = open_page("app.py")
+    assert not app.exception
+    assert "synthetic" in texts(app)
+    assert "No task yet" in app.info[0].value
+    assert "CPU" in "".join(item.value for item in app.sidebar.caption) or app.sidebar.caption
+
+
+def test_home_lists_tasks_and_escapes_their_names(open_page, store, task_id):
+    store.create_task(HOSTILE)
+    app = open_page("app.py")
+    assert not app.exception
+    assert not unescaped(texts(app))
+    assert "8 scans of 8 patients in 2 classes" in texts(app)
+    assert "ready to adapt" in texts(app)
+
+
+def test_sample_task_is_made_once(open_page, store, runner):
+    app = open_page("app.py")
+    button(app, "Try the sample task").click().run()
+    assert not app.exception
+    (task,) = store.tasks()
+    assert task.synthetic
+    (job,) = runner.jobs(task.id, "intake")
+    assert runner.wait(job.id).state == "done"
+    assert store.find_task(task.id).classes == 3
+    again = open_page("app.py")
+    button(again, "Try the sample task").click().run()
+    assert len(store.tasks()) == 1
+
+
+# Scans
+
+
+def test_scans_upload_label_and_undo(open_page, store, runner):
+    task_id = store.create_task("New")
+    app = open_page("1_Scans.py", task=task_id)
+    assert not app.exception
+    assert "No scans yet" in app.info[0].value
+    app.file_uploader[0].set_value(
+        [
+            ("a/1.png", stripes(1, upright=True), "image/png"),
+            ("broken.dcm", b"\0" * 128 + b"DICMjunk", "application/octet-stream"),
+        ]
+    ).run()
+    assert not app.exception
+    wait_for(lambda: all(not job.live for job in runner.jobs(task_id, "intake")))
+    app.run()
+    assert not app.exception
+    assert "1 scan added, 1 refused" in texts(app).replace("\\", "")
+    assert "broken" in texts(app)
+    assert [len(item.value) for item in app.file_uploader] == [0, 0]
+    (entry,) = store.entries(task_id)
+    assert entry.label == "a"
+
+
+def test_scans_bulk_label_through_the_toolbar(open_page, store, task_id):
+    app = open_page("1_Scans.py", task=task_id)
+    button(app, "Select all 8").click().run()
+    assert app.session_state["ticks"] == {entry.id for entry in store.entries(task_id)}
+    app.selectbox(key="bulk-label").set_value("upright").run()
+    button(app, "Set label").click().run()
+    assert not app.exception
+    assert {entry.label for entry in store.entries(task_id)} == {"upright"}
+    button(app, "Undo").click().run()
+    assert {entry.label for entry in store.entries(task_id)} == {"upright", HOSTILE}
+    button(app, "Redo").click().run()
+    assert {entry.label for entry in store.entries(task_id)} == {"upright"}
+
+
+def test_scans_filter_and_move_to_testing(open_page, store, task_id):
+    app = open_page("1_Scans.py", task=task_id)
+    app.text_input(key="table-search").set_value("upright").run()
+    button(app, "Select all 4").click().run()
+    button(app, "Move to testing").click().run()
+    assert not app.exception
+    assert {entry.role for entry in store.entries(task_id) if entry.label == "upright"} == {"query"}
+
+
+def test_scans_with_gone_pixels_still_opens(open_page, store, task_id):
+    for entry in store.entries(task_id):
+        store.blobs.remove(entry.scan_id)
+    app = open_page("1_Scans.py", task=task_id)
+    assert not app.exception
+    assert "missing or damaged" in texts(app)
+
+
+def test_many_scans_come_a_page_at_a_time(open_page, store, picture_pile):
+    app = open_page("1_Scans.py", task=picture_pile)
+    assert not app.exception
+    table = next(item for item in app.data_editor if "image" in item.value)
+    assert len(table.value) == 50
+    button(app, "Select all 120").click().run()
+    assert len(app.session_state["ticks"]) == 120
+
+
+@pytest.fixture
+def picture_pile(store):
+    task_id = store.create_task("Many")
+    store.add_uploads(task_id, [(f"a/{n}.png", stripes(n, upright=True)) for n in range(120)])
+    return task_id
+
+
+# Adapt
+
+
+def test_adapt_says_what_is_missing(open_page, store, task_id):
+    store.set_label(task_id, [entry.id for entry in store.entries(task_id)], "one")
+    app = open_page("2_Adapt.py", task=task_id)
+    assert not app.exception
+    assert "What is missing" in texts(app)
+    assert app.button(key="adapt").disabled
+
+
+def test_adapt_runs_and_is_found_again(open_page, runner, task_id):
+    app = open_page("2_Adapt.py", task=task_id)
+    app.button(key="adapt").click().run()
+    assert not app.exception
+    (job,) = runner.jobs(task_id, "adapt")
+    assert app.query_params["job"] == job.id
+    assert runner.wait(job.id, 120).state == "done"
+    again = open_page("2_Adapt.py", task=task_id, job=job.id)
+    assert not again.exception
+    assert "of 8 patients right" in texts(again)
+    assert "Adapted and tested in" in again.success[0].value
+
+
+def test_second_click_and_refresh_find_the_running_job(open_page, runner, task_id):
+    gate = threading.Event()
+
+    def slow(out, progress):
+        while not gate.wait(0.01):
+            progress(0.4, "Looking at scan 4 of 8")
+
+    app = open_page("2_Adapt.py", task=task_id)
+    job = runner.submit("adapt", task_id, slow)
+    try:
+        app.button(key="adapt").click().run()
+        assert not app.exception
+        assert [item.id for item in runner.jobs(task_id, "adapt")] == [job.id]
+        fresh = open_page("2_Adapt.py", task=task_id)
+        assert "Adapting and testing" in texts(fresh)
+        assert fresh.query_params["job"] == job.id
+        button(fresh, "Cancel").click().run()
+        assert runner.wait(job.id).state == "cancelled"
+    finally:
+        gate.set()
+    after = open_page("2_Adapt.py", task=task_id)
+    assert "was cancelled" in texts(after)
+    assert not after.button(key="adapt").disabled
+
+
+def test_failed_and_interrupted_jobs_say_what_to_do(open_page, store, runner, task_id):
+    def fail(out, progress):
+        raise TaskError(f"the label {HOSTILE} is too rare")
+
+    job = runner.wait(runner.submit("adapt", task_id, fail).id)
+    app = open_page("2_Adapt.py", task=task_id)
+    assert "did not work" in app.error[0].value
+    assert not unescaped(app.error[0].value)
+    assert not app.button(key="adapt").disabled
+    with store.database.write() as connection:
+        connection.execute("UPDATE job SET state = 'interrupted' WHERE id = ?", (job.id,))
+    assert "interrupted" in open_page("2_Adapt.py", task=task_id).warning[0].value
+
+
+# Evaluate
+
+
+def test_evaluate_before_any_run(open_page, task_id):
+    app = open_page("3_Evaluate.py", task=task_id)
+    assert not app.exception
+    assert "Nothing to evaluate yet" in texts(app)
+
+
+def test_evaluate_shows_figures_and_the_cases_of_a_cell(open_page, store, task_id, adapted):
+    app = open_page("3_Evaluate.py", task=task_id)
+    assert not app.exception
+    said = texts(app)
+    assert "of 8 patients right" in said
+    assert not unescaped(said)
+    assert "have changed since" not in said
+    assert len(app.download_button) == 5
+    app.selectbox(key=f"cell-{adapted}-true").set_value(0)
+    app.selectbox(key=f"cell-{adapted}-predicted").set_value(0).run()
+    assert not app.exception
+    assert "Most alike among the scans learned from" in texts(app)
+    store.set_label(task_id, [store.entries(task_id)[0].id], "other")
+    assert "have changed since" in texts(open_page("3_Evaluate.py", task=task_id))
+
+
+def test_evaluate_with_a_damaged_result(open_page, runner, task_id, adapted):
+    (runner.result(runner.find(adapted)) / "evaluation.json").write_text("{")
+    app = open_page("3_Evaluate.py", task=task_id)
+    assert not app.exception
+    assert "run the adaptation again" in app.error[0].value
+
+
+# Predict
+
+
+def test_predict_before_any_run(open_page, task_id):
+    assert "No adapted model yet" in texts(open_page("4_Predict.py", task=task_id))
+
+
+def test_predict_reads_new_scans_and_forgets_them(open_page, store, runner, task_id, adapted):
+    app = open_page("4_Predict.py", task=task_id)
+    assert "No new scans yet" in app.info[0].value
+    app.file_uploader[0].set_value(
+        [
+            ("new.png", stripes(77, upright=True), "image/png"),
+            ("seen.png", stripes(0, upright=True), "image/png"),
+        ]
+    ).run()
+    wait_for(lambda: all(not job.live for job in runner.jobs(task_id, "intake")))
+    app.run()
+    assert "cannot be read as a new one" in texts(app)
+    app.button(key="read").click().run()
+    assert not app.exception
+    (job,) = runner.jobs(task_id, "predict")
+    assert runner.wait(job.id).state == "done"
+    fresh = open_page("4_Predict.py", task=task_id)
+    assert not fresh.exception
+    assert "What the model says" in texts(fresh)
+    assert "upright" in texts(fresh)
+    assert fresh.download_button[0].label == "Readings (CSV)"
+    assert task_id in {task.id for task in store.tasks()}
+    fresh.button(key="discard").click().run()
+    assert store.entries(task_id, "predict") == []
+
+
+def test_predict_with_a_gone_model(open_page, runner, store, task_id, adapted):
+    store.add_uploads(task_id, [("new.png", stripes(77, upright=True))], role="predict")
+    (runner.result(runner.find(adapted)) / "model.safetensors").unlink()
+    app = open_page("4_Predict.py", task=task_id)
+    app.button(key="read").click().run()
+    (job,) = runner.jobs(task_id, "predict")
+    assert runner.wait(job.id).state == "failed"
+    fresh = open_page("4_Predict.py", task=task_id)
+    assert not fresh.exception
+    assert "did not work" in fresh.error[0].value
