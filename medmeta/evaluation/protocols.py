@@ -24,7 +24,7 @@ from medmeta.tasks.task import Task, check_disjoint
 
 #: Up to this many patients are left out one by one; more share :data:`SHARED_FOLDS` folds.
 MAX_SINGLE_FOLDS = 200
-SHARED_FOLDS = 50
+SHARED_FOLDS = 20
 #: Stands in for an out-of-domain score that is not a number or not finite.
 FAR_AWAY = 1e6
 
