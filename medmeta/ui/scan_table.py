@@ -79,23 +79,23 @@ def scan_table(context: Context, task: TaskInfo, entries: Sequence[Entry], role:
     )
     config: dict[str, Any] = {
         "tick": st.column_config.CheckboxColumn("", width=40, pinned=True),
-        "image": st.column_config.ImageColumn("Image", width=62, pinned=True),
+        "image": st.column_config.ImageColumn("Image", width=58, pinned=True),
         "label": st.column_config.TextColumn(
-            "Label", width=135, max_chars=80, help="Click twice to type a label."
+            "Label", width=118, max_chars=80, help="Click twice to type a label."
         ),
         "patient": st.column_config.TextColumn(
             "Patient",
-            width=118,
+            width=108,
             max_chars=80,
             help="All scans of a patient stay together when the model is tested. The name in the file is "
             "replaced by a pseudonym that means nothing outside this workspace.",
         ),
         "open": st.column_config.ButtonColumn(
-            "Open", width=76, type="tertiary", key=f"open-{key}", on_click=_open, args=(task, key, rows)
+            "Open", width=70, type="tertiary", key=f"open-{key}", on_click=_open, args=(task, key, rows)
         ),
         "file": st.column_config.TextColumn("File", width=200),
-        "modality": st.column_config.TextColumn("Modality", width=72),
-        "size": st.column_config.TextColumn("Size", width=95),
+        "modality": st.column_config.TextColumn("Modality", width=64),
+        "size": st.column_config.TextColumn("Size", width=88),
         "source": st.column_config.TextColumn("Patient known", width=110),
         "warning": st.column_config.TextColumn("Warning", width=260),
     }

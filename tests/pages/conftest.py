@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import streamlit as st
-from PIL import Image
+from page_helpers import HOSTILE, stripes
 from streamlit.testing.v1 import AppTest
 
 from medmeta.ui import guard
@@ -20,18 +17,7 @@ from medmeta.workspace.store import Store
 from medmeta.workspace.work import adapt_work
 
 ROOT = Path(__file__).resolve().parents[2]
-HOSTILE = "<img src=x onerror=alert(1)> [a](javascript:b) :red[c] $d$"
-
 Open = Callable[..., AppTest]
-
-
-def stripes(seed: int, *, upright: bool) -> bytes:
-    """A PNG with stripes one way or the other."""
-    values = np.random.default_rng(seed).integers(0, 60, (48, 48)).astype(np.uint8)
-    values[(slice(None), slice(None, None, 6)) if upright else slice(None, None, 6)] = 250
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -99,25 +85,3 @@ def adapted(store: Store, runner: JobRunner, engine: Engine, task_id: str) -> st
     job = runner.submit("adapt", task_id, adapt_work(store, task_id, engine.extractor))
     assert runner.wait(job.id, 120).state == "done"
     return job.id
-
-
-def texts(app: AppTest) -> str:
-    """All Markdown-like text of a page in one string."""
-    kinds = (
-        app.markdown,
-        app.caption,
-        app.title,
-        app.subheader,
-        app.error,
-        app.warning,
-        app.info,
-        app.success,
-    )
-    return "\n".join(str(element.value) for kind in kinds for element in kind)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)

@@ -6,7 +6,7 @@ import re
 import threading
 
 import pytest
-from conftest import HOSTILE, stripes, texts, wait_for
+from page_helpers import HOSTILE, stripes, texts, wait_for
 
 from medmeta.errors import TaskError
 from medmeta.ui import guard
