@@ -21,6 +21,7 @@ from medmeta.learners.base import Neighbour, Prediction
 from medmeta.models import weights
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.stack import HeadSetting, Stack, fit_stack
+from medmeta.models.threads import one_thread
 from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
 from medmeta.tasks.splits import leave_one_group_out
@@ -143,7 +144,8 @@ class FrozenLearner:
         shared = None if groups <= MAX_SINGLE_FOLDS else SHARED_FOLDS
         folds = leave_one_group_out(support.groups, support.targets, shared)
         targets = torch.tensor(support.targets)
-        stack = fit_stack(self.heads, z, targets, len(support.classes), [fold.test for fold in folds])
+        with one_thread():
+            stack = fit_stack(self.heads, z, targets, len(support.classes), [fold.test for fold in folds])
         members = tuple(
             (scan.id, scan.file, label) for scan, label in zip(support.scans, support.labels, strict=True)
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from medmeta.models.backbones import Backbone, device_name
+from medmeta.models.threads import one_thread
 from medmeta.progress import Progress, silent
 from medmeta.scans.intensity import model_image
 from medmeta.scans.scan import Scan
@@ -59,6 +62,8 @@ class FeatureExtractor:
         self._remember = remember
         self._known: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = threading.Lock()
+        # Scans are prepared side by side; on a CPU they are computed side by side too.
+        self._workers = torch.get_num_threads()
 
     @property
     def device_name(self) -> str:
@@ -71,21 +76,31 @@ class FeatureExtractor:
 
     def extract(self, scans: Sequence[Scan], *, progress: Progress = silent) -> Tensor:
         """Feature vectors, ``(n, size)`` float32 on the CPU, averaged over the views."""
-        rows = []
-        for position, scan in enumerate(scans):
-            progress(position / len(scans), f"Looking at scan {position + 1} of {len(scans)}")
-            rows.append(self._one(scan))
-        return torch.stack(rows) if rows else torch.empty(0, self.size)
+        rows: list[Tensor | None] = [self._recall(scan) for scan in scans]
+        new = [position for position, row in enumerate(rows) if row is None]
+        with ExitStack() as stack:
+            if new:  # threads cost more than looking up what is known
+                stack.enter_context(one_thread())
+                pool = stack.enter_context(ThreadPoolExecutor(self._workers, "medmeta-features"))
+                stack.callback(pool.shutdown, cancel_futures=True)
+                found = pool.map(self._compute, [scans[position] for position in new])
+                for number, (position, row) in enumerate(zip(new, found, strict=True), start=1):
+                    rows[position] = row
+                    progress(number / len(new), f"Looked at scan {number} of {len(new)}")
+        progress(1.0, f"Looked at all {len(scans)} scans")
+        return torch.stack([row for row in rows if row is not None]) if rows else torch.empty(0, self.size)
 
-    def _one(self, scan: Scan) -> Tensor:
-        key = f"{scan.id}{'-' if scan.monochrome1 else '+'}"
+    def _recall(self, scan: Scan) -> Tensor | None:
         with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return self._known[key]
+            feature = self._known.get(_key(scan))
+            if feature is not None:
+                self._known.move_to_end(_key(scan))
+            return feature
+
+    def _compute(self, scan: Scan) -> Tensor:
         feature = self.forward(self.stack(scan)).mean(dim=0).cpu()
         with self._lock:
-            self._known[key] = feature
+            self._known[_key(scan)] = feature
             while len(self._known) > self._remember:
                 self._known.popitem(last=False)
         return feature
@@ -101,3 +116,8 @@ class FeatureExtractor:
         """The bare backbone: ``(n, 3, side, side)`` normalised images to ``(n, size)`` features."""
         out: Tensor = self._network(images.to(self.device))
         return out
+
+
+def _key(scan: Scan) -> str:
+    """What decides a scan's features: its pixels, and which way round they are shown."""
+    return f"{scan.id}{'-' if scan.monochrome1 else '+'}"

@@ -24,7 +24,7 @@ BACKBONE = load_backbone()
 class Planted(FeatureExtractor):
     """Features made from the scan's first pixels instead of the network, so that the right answer is known."""
 
-    def _one(self, scan: Scan) -> Tensor:
+    def _compute(self, scan: Scan) -> Tensor:
         random = torch.Generator().manual_seed(int(scan.pixels[0, 0, 1]))
         noise = torch.rand(self.size, generator=random)
         signal = torch.zeros(self.size)
