@@ -7,6 +7,7 @@ PORT ?= 8501
 .PHONY: run test lint types install clean
 
 run: $(VENV)/.run
+	@echo "MedMeta Workbench: http://localhost:$(PORT)   (stop with Ctrl-C)"
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.test lint types
