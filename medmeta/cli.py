@@ -18,10 +18,9 @@ from tqdm import tqdm
 
 from medmeta import __version__
 from medmeta.errors import MedMetaError, TaskError
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import Progress
 from medmeta.scans.scan import Intake, Scan
-
-RESEARCH_ONLY = "Research use only. Not a medical device."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m medmeta",
-        description=f"Few-shot learning for medical scans. {RESEARCH_ONLY}",
+        description=f"Few-shot learning for medical scans. {RESEARCH_USE_ONLY}",
     )
     parser.add_argument("--version", action="version", version=f"medmeta {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -128,7 +127,7 @@ def _adapt(options: argparse.Namespace) -> dict[str, Any]:
     )
     for note in evaluation.notes:
         print(f"note: {note}")
-    print(RESEARCH_ONLY)
+    print(RESEARCH_USE_ONLY)
     result = {**to_json(evaluation), "support_intake": intake_json(support_found)}
     return result if query_found is None else {**result, "query_intake": intake_json(query_found)}
 
@@ -159,12 +158,12 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
         doubt = "  (undecided: look yourself)" if row["abstained"] else ""
         chances = ", ".join(f"{name} {p:.2f}" for name, p in row["probabilities"].items())
         print(f"{row['file']}: {row['predicted']}  [{chances}]{doubt}")
-    print(RESEARCH_ONLY)
+    print(RESEARCH_USE_ONLY)
     return {
         "classes": list(answer.classes),
         "per_scan": per_scan,
         **intake_json(found),
-        "notice": RESEARCH_ONLY,
+        "research_use_only": RESEARCH_USE_ONLY,
     }
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import streamlit as st
 
 from medmeta.errors import MedMetaError
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports.words import headline, span
 from medmeta.ui.downloads import file_stem
 from medmeta.ui.empty import empty_state, need_task
-from medmeta.ui.guard import ADAPT, RESEARCH_ONLY, Context, open_page
+from medmeta.ui.guard import ADAPT, Context, open_page
 from medmeta.ui.job_panel import ended_badly, live_job
 from medmeta.ui.readings import reading_cards
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
@@ -51,7 +52,7 @@ def answers(
     if not read:
         return
     st.subheader("What the model says", anchor=False)
-    st.caption(f":material/science: {RESEARCH_ONLY}")
+    st.caption(f":material/science: {RESEARCH_USE_ONLY}")
     cards_side, viewer_side = st.columns([3, 2], gap="medium")
     with cards_side:
         opened = reading_cards(

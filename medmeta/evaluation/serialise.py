@@ -15,11 +15,7 @@ from medmeta.evaluation.result import (
     Interval,
     PatientCount,
 )
-
-#: Stands on every evaluation, report and exported object.
-RESEARCH_USE_ONLY = (
-    "Research use only. Not a medical device; not for diagnosis, treatment or any decision about a patient."
-)
+from medmeta.notice import RESEARCH_USE_ONLY
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from medmeta.models import weights
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.stack import HeadSetting, Stack, fit_stack
 from medmeta.models.threads import one_thread
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
 from medmeta.tasks.splits import leave_one_group_out
@@ -109,7 +110,7 @@ class FrozenTaskModel:
                 "usual_distance": self.usual_distance,
                 "backbone": self.extractor.backbone.card.name,
                 "backbone_sha256": self.extractor.backbone.sha256,
-                "intended_use": "Research use only. Not a medical device.",
+                "intended_use": RESEARCH_USE_ONLY,
             },
         )
 

@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from medmeta.evaluation.cases import commonest_answer, label_probability, sorted_by_worst, worst_mistakes
 from medmeta.evaluation.result import Case, Evaluation
-from medmeta.evaluation.serialise import RESEARCH_USE_ONLY
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports import figures, words
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -18,7 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from medmeta.evaluation.cases import commonest_answer, label_probability, worst_mistakes
 from medmeta.evaluation.result import Case, Evaluation
-from medmeta.evaluation.serialise import RESEARCH_USE_ONLY
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports import words
 from medmeta.reports.palette import shortened
 from medmeta.reports.pdf_page import BLUE, INK, LINE, MUTED, WARN, Page, printable

@@ -12,7 +12,7 @@ from fpdf.fonts import FontFace
 from fpdf.util import Padding
 
 from medmeta.evaluation.result import Evaluation
-from medmeta.evaluation.serialise import RESEARCH_USE_ONLY
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports import words
 
 INK, MUTED, LINE = (22, 32, 43), (86, 100, 115), (208, 214, 221)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from medmeta.evaluation.cases import sorted_by_worst
 from medmeta.evaluation.result import Evaluation, Interval
+from medmeta.notice import RESEARCH_USE_ONLY
 
 #: First characters that make a spreadsheet read a cell as a formula, full-width forms included.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-NOTICE = "research use only"
 
 Cell = str | int | float | bool | None
 
@@ -40,7 +40,7 @@ def cases_csv(evaluation: Evaluation) -> str:
                 *case.probabilities,
                 case.out_of_domain,
                 *((near[1], near[2], near[3]) if near else (None, None, None)),
-                NOTICE,
+                RESEARCH_USE_ONLY,
             ]
         )
     return _write(header, rows)
@@ -59,7 +59,7 @@ def figures_csv(evaluation: Evaluation) -> str:
         n: int | None = None,
     ) -> None:
         low, high = (None, None) if interval is None else (interval.low, interval.high)
-        rows.append([figure, of, value, low, high, k, n, NOTICE])
+        rows.append([figure, of, value, low, high, k, n, RESEARCH_USE_ONLY])
 
     count = evaluation.patients
     add("patients right", evaluation.learner, count.rate, count.interval, count.correct, count.n)

@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image, ImageDraw
 
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.ui.engine import Engine
 from medmeta.ui.text import md
 from medmeta.workspace.jobs import JobRunner
@@ -23,8 +24,6 @@ PAGES = (
     ("pages/4_Predict.py", "Predict", ":material/stethoscope:"),
 )
 SCANS, ADAPT, EVALUATE, PREDICT = (page[0] for page in PAGES[1:])
-
-RESEARCH_ONLY = "Research use only. Not a medical device; not for diagnosis or treatment."
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def open_page(title: str, *, home: bool = False) -> Context:
         page_title=f"{title} · MedMeta Workbench",
         page_icon=_icon(),
         layout="wide",
-        menu_items={"About": f"**MedMeta Workbench**\n\n{RESEARCH_ONLY} Nothing leaves this machine."},
+        menu_items={"About": f"**MedMeta Workbench**\n\n{RESEARCH_USE_ONLY} Nothing leaves this machine."},
     )
     try:
         store, jobs = _workspace(str(default_root()))
@@ -148,7 +147,7 @@ def _sidebar(context: Context, tasks: list[TaskInfo]) -> None:
                 st.rerun()
         st.divider()
         _device(context.engine)
-        st.caption(f":material/lock: Nothing leaves this machine.\n\n:material/science: {RESEARCH_ONLY}")
+        st.caption(f":material/lock: Nothing leaves this machine.\n\n:material/science: {RESEARCH_USE_ONLY}")
 
 
 def _device(engine: Engine) -> None:

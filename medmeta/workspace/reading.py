@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medmeta.learners.base import TaskModel
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import Progress, silent
 from medmeta.reports.tables import guarded
 from medmeta.scans.scan import Scan
@@ -117,7 +118,7 @@ def readings_csv(readings: Sequence[Reading], task: str) -> str:
                 "yes" if reading.abstained else "no",
                 f"{reading.out_of_domain:.2f}",
                 *(f"{share:.4f}" for share in reading.probabilities),
-                "Research use only",
+                RESEARCH_USE_ONLY,
             ]
         )
     return buffer.getvalue()

@@ -9,6 +9,7 @@ import pytest
 
 from medmeta.evaluation.cases import sorted_by_worst
 from medmeta.evaluation.result import Evaluation
+from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports.tables import cases_csv, figures_csv, guarded
 
 
@@ -31,7 +32,7 @@ def test_cases_table(evaluation: Evaluation) -> None:
         assert row["correct"] == ("yes" if case.correct else "no")
         for label, p in zip(evaluation.classes, case.probabilities, strict=True):
             assert float(row[f"probability of {label}"]) == p
-        assert row["notice"] == "research use only"
+        assert row["notice"] == RESEARCH_USE_ONLY
     for row in csv.reader(io.StringIO(cases_csv(evaluation))):
         assert not any(cell[:1] in set("=+-@") for cell in row)
 
