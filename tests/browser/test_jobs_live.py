@@ -1,0 +1,86 @@
+"""Long work in a real browser: refreshed, seen from two windows, started twice, cancelled."""
+
+from __future__ import annotations
+
+import re
+
+from browser_scans import ct, mr
+from conftest import NewWindow
+from playwright.sync_api import Page, expect
+from workbench import LONG, Server, open_page, parameter, settle, start, wait_for_parameter
+
+from medmeta.workspace.store import Store
+
+WORKING = "Adapting and testing"
+
+
+def elapsed(page: Page) -> float:
+    """Seconds the panel of the running job shows."""
+    text = page.get_by_text(re.compile(rf"{WORKING} · ")).inner_text()
+    found = re.search(r"· (?:(\d+) min )?([\d.]+) s", text)
+    assert found, text
+    return 60 * int(found[1] or 0) + float(found[2])
+
+
+def test_the_sample_task_needs_no_network_and_its_job_survives_a_refresh(
+    page: Page, new_window: NewWindow, server: Server
+) -> None:
+    open_page(page, server, "")
+    page.get_by_text("The sample task is synthetic").wait_for()
+    page.get_by_role("button", name="Try the sample task").click()
+    page.get_by_text("Ready.", exact=False).first.wait_for(timeout=LONG)
+    page.get_by_text("24 scans of 18 patients").wait_for()
+    page.get_by_role("link", name="Next: adapt").click()
+    job_id = start(page)
+    task_id = wait_for_parameter(page, "task")
+    page.get_by_text(WORKING).wait_for()
+    before = elapsed(page)
+
+    page.reload()
+    page.get_by_text(WORKING).wait_for()
+    assert parameter(page, "job") == job_id
+    assert elapsed(page) >= before, "the refreshed page shows another job"
+    assert server.jobs(task_id)[job_id] == "running"
+
+    second = new_window()
+    second.goto(page.url)
+    second.get_by_text("Adapted and tested in").or_(second.get_by_text(WORKING)).wait_for()
+    assert parameter(second, "job") == job_id
+
+    for window in (page, second):
+        window.get_by_text("Adapted and tested in").wait_for(timeout=LONG)
+        expect(window.get_by_role("heading", name=re.compile(r"^\d+ of 18 patients right$"))).to_be_visible()
+        assert parameter(window, "job") == job_id
+    assert server.jobs(task_id) == {job_id: "done"}
+
+
+def test_pressing_twice_starts_once_and_cancel_stops_it(
+    page: Page, new_window: NewWindow, server: Server, store: Store
+) -> None:
+    task_id = store.create_task("Pressed twice")
+    uploads = [(f"one/{n}", ct(200 + n)) for n in range(15)] + [(f"two/{n}", mr(200 + n)) for n in range(15)]
+    store.add_uploads(task_id, uploads)
+    second = new_window()
+    for window in (page, second):
+        open_page(window, server, "Adapt", task=task_id)
+        expect(window.get_by_role("button", name="Adapt", exact=True)).to_be_enabled()
+    for window in (page, second):
+        window.get_by_role("button", name="Adapt", exact=True).click(no_wait_after=True)
+    for window in (page, second):
+        window.get_by_text(WORKING).wait_for()
+    (job_id,) = server.jobs(task_id)
+    assert wait_for_parameter(page, "job") == wait_for_parameter(second, "job") == job_id
+
+    second.get_by_role("button", name="Cancel").click()
+    for window in (page, second):
+        window.get_by_text("Adapting was cancelled.").wait_for(timeout=LONG)
+        expect(window.get_by_text(WORKING)).to_have_count(0)
+    assert server.jobs(task_id) == {job_id: "cancelled"}
+    assert not list((server.workspace / "runs").glob(f"{job_id}*")), "a cancelled job leaves nothing behind"
+
+    settle(page)
+    again = start(page)
+    assert again != job_id
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Adapting was cancelled.").wait_for(timeout=LONG)
+    assert server.jobs(task_id) == {job_id: "cancelled", again: "cancelled"}
