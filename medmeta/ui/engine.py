@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,10 @@ class Engine:
 
                 self._extractor = load_extractor()
                 self._problem = None
+                # Streamlit collects garbage in full after every run of a page or fragment. Walking all that the
+                # numerical libraries hold took most of the time of a job whose progress is watched: set it aside.
+                gc.collect()
+                gc.freeze()
             return self._extractor
 
     def warm_up(self) -> None:
