@@ -44,8 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """Photograph every open page when a test fails: into MEDMETA_SCREENSHOTS, else the test's own folder."""
     report = yield
-    # Fixtures that hold pages name themselves in ``pages``: a failure while they are made is shown too.
-    if report.failed and "server" in getattr(item, "fixturenames", ()):
+    if report.failed and PAGES in item.config.stash:
         folder = Path(os.environ.get("MEDMETA_SCREENSHOTS") or item.config.stash[SHOTS])
         folder.mkdir(parents=True, exist_ok=True)
         for number, page in enumerate(item.config.stash[PAGES]):
