@@ -10,14 +10,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from browser_scans import CANARY, ct, mr, nuclear
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from workbench import Adapted, Server, Watch, adapt, class_counts, create_task, relabel_unlabelled, upload
+from workbench import (
+    Adapted,
+    NewWindow,
+    Server,
+    Watch,
+    adapt,
+    class_counts,
+    create_task,
+    relabel_unlabelled,
+    upload,
+)
 
 from medmeta.workspace.store import Store
 
@@ -133,9 +143,6 @@ def watch() -> Iterator[Watch]:
     made = Watch()
     yield made
     made.check()
-
-
-NewWindow = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")

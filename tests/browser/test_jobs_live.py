@@ -6,9 +6,18 @@ import re
 
 import pytest
 from browser_scans import ct, mr
-from conftest import NewWindow
 from playwright.sync_api import Page, expect
-from workbench import LONG, Server, class_counts, open_page, parameter, settle, start, wait_for_parameter
+from workbench import (
+    LONG,
+    NewWindow,
+    Server,
+    class_counts,
+    open_page,
+    parameter,
+    settle,
+    start,
+    wait_for_parameter,
+)
 
 from medmeta.workspace.store import Store
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 from browser_scans import broken, ct, ct_volume, mr
-from conftest import NewWindow
 from playwright.sync_api import Page, expect
 from workbench import (
+    NewWindow,
     Server,
     changed,
     class_counts,

@@ -21,6 +21,9 @@ LONG = 180_000
 _PROBE = re.compile(r"/_stcore/(host-config|health)$")
 _HERE = {"localhost", "127.0.0.1"}
 
+#: Opens a window; takes what Playwright's ``new_context`` takes.
+NewWindow = Callable[..., Page]
+
 
 @dataclass(frozen=True)
 class Server:
