@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from medmeta.evaluation.cases import commonest_answer
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Evaluation
+from medmeta.learners.titles import learner_title
 from medmeta.scans.scan import Scan
 from medmeta.tasks.task import Task
 
@@ -145,7 +146,7 @@ def _baselines(draft: Evaluation) -> Iterator[str]:
     if best.patients.correct >= draft.patients.correct:
         how = "better" if best.patients.correct > draft.patients.correct else "as well"
         yield (
-            f"Not better than a simple method: “{best.learner}” did {how} on the same patients "
+            f"Not better than a simple method: “{learner_title(best.learner)}” did {how} on the same patients "
             f"({best.patients.correct} of {best.patients.n}, this model {ours})."
         )
     elif any(comparison.difference_interval.low <= 0 for comparison in draft.comparisons):

@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 from sklearn.metrics import roc_curve
 
 from medmeta.evaluation.result import Evaluation, Interval
+from medmeta.learners.titles import learner_title
 from medmeta.reports import palette
-from medmeta.reports.words import decimal, learner_name, percent, span
+from medmeta.reports.words import decimal, percent, span
 
 #: Share of a row from which the cell is so dark that its count is written in white.
 _DARK_CELL = 0.7
@@ -190,8 +191,8 @@ def per_class_figure(evaluation: Evaluation) -> go.Figure:
 def comparison_figure(evaluation: Evaluation) -> go.Figure:
     """Share of patients right by this model and each simple method on the same patients, with 95 % intervals."""
     figure = go.Figure()
-    rows = [(learner_name(evaluation.learner), evaluation.patients, palette.OURS)] + [
-        (learner_name(comparison.learner), comparison.patients, palette.OTHERS)
+    rows = [(learner_title(evaluation.learner), evaluation.patients, palette.OURS)] + [
+        (learner_title(comparison.learner), comparison.patients, palette.OTHERS)
         for comparison in evaluation.comparisons
     ]
     for place, (_, count, colour) in enumerate(rows):

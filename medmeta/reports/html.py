@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from medmeta.evaluation.cases import commonest_answer, label_probability, sorted_by_worst, worst_mistakes
 from medmeta.evaluation.result import Case, Evaluation
+from medmeta.learners.titles import learner_title
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports import figures, words
 
@@ -47,7 +48,7 @@ def html_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | Non
         points=words.points,
         signed=words.signed,
         seconds=words.seconds,
-        learner_name=words.learner_name,
+        learner_title=learner_title,
     )
     plotly, script = _script(get_plotlyjs()), _script(_read("report.js"))
     return environment.get_template("report.html.j2").render(

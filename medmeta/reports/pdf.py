@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 
 from medmeta.evaluation.cases import commonest_answer, label_probability, worst_mistakes
 from medmeta.evaluation.result import Case, Evaluation
+from medmeta.learners.titles import learner_title
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports import words
 from medmeta.reports.palette import shortened
@@ -227,7 +228,7 @@ def _comparisons(page: Page, evaluation: Evaluation) -> None:
         return
     page.heading("Against simple methods on the same patients", room=34 + 7 * len(evaluation.comparisons))
     ours = (
-        words.learner_name(evaluation.learner),
+        learner_title(evaluation.learner),
         f"{evaluation.patients.correct} of {evaluation.patients.n}",
         words.span(evaluation.patients.interval),
         words.percent(evaluation.balanced_accuracy),
@@ -247,7 +248,7 @@ def _comparisons(page: Page, evaluation: Evaluation) -> None:
             ours,
             *(
                 (
-                    words.learner_name(item.learner),
+                    learner_title(item.learner),
                     f"{item.patients.correct} of {item.patients.n}",
                     words.span(item.patients.interval),
                     words.percent(item.balanced_accuracy),

@@ -9,18 +9,6 @@ from medmeta.evaluation.cases import commonest_answer
 from medmeta.evaluation.notes import quoted
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Evaluation, Interval
 
-_LEARNERS = {
-    "anchor": "MedMeta anchor",
-    "prototypes": "Nearest class average (prototypes)",
-    "logistic": "Logistic regression",
-    "ridge": "Ridge regression",
-}
-
-
-def learner_name(name: str) -> str:
-    """What a person reads for a learner's registry name; unknown names stay as they are."""
-    return _LEARNERS.get(name, name)
-
 
 def percent(value: float | None) -> str:
     """``"80 %"``; a dash where the figure does not exist."""

@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from medmeta.evaluation.result import ClassFigures, Evaluation, Interval
+from medmeta.learners.titles import learner_title
 from medmeta.reports.words import (
     LIMITS,
     decimal,
     headline,
-    learner_name,
     meaning,
     method,
     percent,
@@ -103,7 +103,7 @@ def comparison_table(evaluation: Evaluation) -> None:
     rows = [("This model", f"{count_of.correct} of {count_of.n}", percent(evaluation.balanced_accuracy), "")]
     rows += [
         (
-            learner_name(item.learner),
+            learner_title(item.learner),
             f"{item.patients.correct} of {item.patients.n}",
             percent(item.balanced_accuracy),
             f"{signed(item.difference)} ({points(item.difference_interval)})",

@@ -172,25 +172,31 @@ class JobRunner:
         except MedMetaError as error:
             self._end(job_id, "failed", None, str(error))
         except Exception as error:  # the thread's outermost frame: the person must learn of anything
-            # Never the message: a library may quote file content in it. Types and places only.
-            places = " < ".join(
-                f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
-                for frame in reversed(traceback.extract_tb(error.__traceback__))
-            )
-            LOG.error("job of kind %s failed: %s at %s", self._kind(job_id), type(error).__name__, places)
-            self._end(
-                job_id,
-                "failed",
-                None,
-                f"an unexpected error of type {type(error).__name__}; the log of the workbench names the "
-                "place. Try again; if it comes back, report it with that log line",
-            )
+            if _process_ends(error):
+                self._end(job_id, "interrupted", None, None)
+            else:
+                self._fail(job_id, error)
         finally:
             shutil.rmtree(part, ignore_errors=True)
             with self._lock:
                 self._cancels.pop(job_id, None)
                 if not self._cancels:
                     self._idle.set()
+
+    def _fail(self, job_id: str, error: Exception) -> None:
+        """Keep an unforeseen error: types and places only, for a library may quote file content in its text."""
+        places = " < ".join(
+            f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+            for frame in reversed(traceback.extract_tb(error.__traceback__))
+        )
+        LOG.error("job of kind %s failed: %s at %s", self._kind(job_id), type(error).__name__, places)
+        self._end(
+            job_id,
+            "failed",
+            None,
+            f"an unexpected error of type {type(error).__name__}; the log of the workbench names the "
+            "place. Try again; if it comes back, report it with that log line",
+        )
 
     def _progress(self, job_id: str, cancel: threading.Event) -> Progress:
         last = 0.0
@@ -272,6 +278,11 @@ class JobRunner:
         if job is None:
             raise WorkspaceError("this job no longer exists; its task has been deleted")
         return job
+
+
+def _process_ends(error: Exception) -> bool:
+    """Whether a job broke off because the workbench is being stopped: Python then starts no more threads."""
+    return isinstance(error, RuntimeError) and "interpreter shutdown" in str(error)
 
 
 def _alive(owner: str) -> bool:

@@ -125,6 +125,37 @@ def test_progress_is_throttled_but_the_end_is_written(runner, task_id, store):
     assert job.message == "the end"
 
 
+def test_job_of_a_stopping_process_is_interrupted(store, task_id):
+    code = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from medmeta.workspace.jobs import JobRunner
+from medmeta.workspace.store import Store
+
+def work(out, progress):
+    while True:  # as a learner does, ask for threads again and again
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(time.sleep, [0.01] * 4))
+        progress(0.5, "at work")
+
+runner = JobRunner(Store(Path(sys.argv[1])))
+job = runner.submit("adapt", sys.argv[2], work)
+while runner.find(job.id).state != "running":
+    time.sleep(0.01)
+print(job.id)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(store.root), task_id],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    job = JobRunner(store).find(done.stdout.strip())
+    assert (job.state, job.error) == ("interrupted", None)
+
+
 def test_job_of_a_dead_process_is_interrupted(store, task_id):
     code = (
         "import sys, time, pathlib\n"

@@ -1,0 +1,20 @@
+"""What people read for a learner; the registry name stays the one for code and the shell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "anchor": "MedMeta anchor",
+        "prototypes": "Nearest class average (prototypes)",
+        "logistic": "Logistic regression",
+        "ridge": "Ridge regression",
+    }
+)
+
+
+def learner_title(name: str) -> str:
+    """The title of a registry name; an unknown name stays as it is."""
+    return TITLES.get(name, name)
