@@ -170,7 +170,7 @@ def _check_is_image(dataset: Dataset) -> None:
         if name.startswith(beginnings) and not name.startswith("RT Image"):
             raise RefusedError(f"is not an image but {what}")
     if not any(word in dataset for word in _PIXELS):
-        if "Rows" in dataset and "Columns" in dataset:
+        if ("Rows" in dataset and "Columns" in dataset) or name.endswith("Image Storage"):
             raise RefusedError("ends before its pixel data: it is cut short; export or copy the file again")
         kind = f" ({name})" if name else ""
         raise RefusedError(f"is DICOM but holds no image{kind}; only files with pixels can be read")

@@ -81,7 +81,7 @@ def scan_table(context: Context, task: TaskInfo, entries: Sequence[Entry], role:
         "tick": st.column_config.CheckboxColumn("", width=40, pinned=True),
         "image": st.column_config.ImageColumn("Image", width=58, pinned=True),
         "label": st.column_config.TextColumn(
-            "Label", width=118, max_chars=80, help="Click twice to type a label."
+            "Label", width=_label_width(rows), max_chars=80, help="Click twice to type a label."
         ),
         "patient": st.column_config.TextColumn(
             "Patient",
@@ -288,6 +288,12 @@ def _open(task: TaskInfo, key: str, rows: Sequence[Entry]) -> None:
     click = st.session_state.get(f"open-{key}")
     if click is not None and click["row"] < len(rows):
         st.session_state[f"viewed-{task.id}"] = rows[click["row"]].id
+
+
+def _label_width(rows: Sequence[Entry]) -> int:
+    """Pixels the longest label needs, within what leaves the patient in sight."""
+    longest = max((len(entry.label or "") for entry in rows), default=0)
+    return min(max(118, 24 + 7 * longest), 190)
 
 
 def _size(entry: Entry) -> str:

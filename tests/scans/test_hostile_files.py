@@ -98,6 +98,12 @@ def test_every_truncation_is_refused_and_none_crashes() -> None:
                 in_process()(data[:cut], "IM1", KEY)
 
 
+def test_a_file_cut_before_its_rows_is_called_cut_short() -> None:
+    whole = dicom(gradient())
+    before_rows = whole.index(struct.pack("<HH", 0x0028, 0x0010))
+    assert "cut short" in refusal(whole[:before_rows])
+
+
 def test_random_damage_never_escapes() -> None:
     random = np.random.default_rng(0)
     made = dataset(gradient(), RescaleSlope=2, RescaleIntercept=1, PatientName="PHI-CANARY")
