@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from page_helpers import HOSTILE, stripes
+from helpers import stripes
+from page_helpers import HOSTILE
 from streamlit.testing.v1 import AppTest
 
 from medmeta.ui import guard

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 
+from helpers import pdf_text
+
 from medmeta.reports.html import html_report
 from medmeta.reports.pdf import pdf_report
 from medmeta.workspace.run import load_run, load_thumbnails
@@ -58,7 +60,11 @@ def test_nothing_identifying_comes_out(open_page, store, runner, engine, shared_
         assert CANARY not in content
     evaluation, thumbnails = load_run(folder), load_thumbnails(folder)
     assert CANARY not in html_report(evaluation, thumbnails=thumbnails).encode()
-    assert CANARY not in pdf_report(evaluation, thumbnails=thumbnails)
+    printed = pdf_text(pdf_report(evaluation, thumbnails=thumbnails))
+    assert (
+        f"of {evaluation.patients.n} patients right" in printed
+    )  # the text can be read, so a name would show
+    assert CANARY.decode() not in printed
     kept = [path for path in store.root.rglob("*") if path.is_file()]
     assert not [path.name for path in kept if CANARY in path.read_bytes()]
     assert CANARY.decode() not in caplog.text

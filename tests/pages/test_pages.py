@@ -6,7 +6,8 @@ import re
 import threading
 
 import pytest
-from page_helpers import HOSTILE, stripes, texts, wait_for
+from helpers import stripes
+from page_helpers import HOSTILE, texts, wait_for
 
 from medmeta.errors import TaskError
 from medmeta.ui import guard

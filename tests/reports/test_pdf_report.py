@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from helpers import pdf_text
 
 from medmeta.evaluation.cases import worst_mistakes
 from medmeta.evaluation.result import Evaluation
 from medmeta.reports.pdf import pdf_report
 from medmeta.reports.pdf_page import printable
-
-
-def content(pdf: bytes) -> str:
-    """Text operators of every page, by inflating the streams."""
-    parts = []
-    for stream in re.findall(rb"stream\n(.*?)\nendstream", pdf, re.DOTALL):
-        try:
-            parts.append(zlib.decompress(stream).decode("latin-1"))
-        except zlib.error:
-            continue
-    return "\n".join(parts).replace("\\(", "(").replace("\\)", ")")
 
 
 def pages(pdf: bytes) -> int:
@@ -33,7 +22,7 @@ def pages(pdf: bytes) -> int:
 def test_headline_and_notice_on_every_page(evaluation: Evaluation, png: bytes) -> None:
     pdf = pdf_report(evaluation, thumbnails={case.scan_id: png for case in evaluation.cases})
     assert pdf.startswith(b"%PDF-")
-    text = content(pdf)
+    text = pdf_text(pdf)
     assert f"{evaluation.patients.correct} of {evaluation.patients.n} patients right" in text
     assert 2 <= pages(pdf) <= 4
     assert text.count("Research use only. Not a medical device") == pages(pdf) + 1
@@ -46,7 +35,7 @@ def test_same_evaluation_same_file(evaluation: Evaluation) -> None:
 
 
 def test_other_scripts_are_shown_and_announced(evaluation: Evaluation) -> None:
-    text = content(pdf_report(evaluation))
+    text = pdf_text(pdf_report(evaluation))
     assert "[U+6B63][U+5E38]" in text
     assert "the HTML report shows them" in text
 
@@ -85,4 +74,4 @@ def test_many_classes_and_endless_names(build_evaluation: Callable[..., Evaluati
 def test_perfect_and_bare(evaluation: Evaluation) -> None:
     cases = tuple(replace(case, predicted=case.label) for case in evaluation.cases)
     bare = replace(evaluation, cases=cases, comparisons=(), notes=(), auroc=None, provenance={})
-    assert "No scan was wrong" in content(pdf_report(bare))
+    assert "No scan was wrong" in pdf_text(pdf_report(bare))

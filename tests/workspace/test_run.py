@@ -6,9 +6,8 @@ import csv
 import io
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
+from helpers import stripes
 
 from medmeta.errors import CancelledError
 from medmeta.learners.registry import load_extractor
@@ -21,14 +20,6 @@ from medmeta.workspace.work import adapt_work, intake_work, predict_work
 @pytest.fixture(scope="module")
 def extractor():
     return load_extractor("cpu")
-
-
-def stripes(seed: int, *, upright: bool) -> bytes:
-    values = np.random.default_rng(seed).integers(0, 60, (48, 48)).astype(np.uint8)
-    values[(slice(None), slice(None, None, 6)) if upright else slice(None, None, 6)] = 250
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 @pytest.fixture
