@@ -99,7 +99,7 @@ def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = No
             raise RefusedError("is a DICOMDIR, the index of a disc; choose the image files themselves")
         _check_decodable(shell.transfer_syntax)
         dataset = dcmread(io.BytesIO(fresh_file(data, shell, limits)), specific_tags=_READ_TAGS)
-        _check_is_image(dataset)
+        _check_is_image(dataset, shell.sop_class)
         geometry = read_geometry(dataset, limits)
         _check_pixel_bytes(dataset, geometry)
         return _scan(dataset, geometry, file, key, shell.transfer_syntax)
@@ -163,14 +163,15 @@ def _check_decodable(transfer_syntax: str) -> None:
         )
 
 
-def _check_is_image(dataset: Dataset) -> None:
-    uid = UID(str(dataset.get("SOPClassUID") or ""))
+def _check_is_image(dataset: Dataset, announced: str | None) -> None:
+    # Of a file cut inside an element pydicom keeps nothing, but the file meta still says what it was.
+    uid = UID(str(dataset.get("SOPClassUID") or announced or ""))
     name = uid.name if uid.type == "SOP Class" else ""
     for beginnings, what in _NOT_IMAGES:
         if name.startswith(beginnings) and not name.startswith("RT Image"):
             raise RefusedError(f"is not an image but {what}")
     if not any(word in dataset for word in _PIXELS):
-        if ("Rows" in dataset and "Columns" in dataset) or name.endswith("Image Storage"):
+        if ("Rows" in dataset and "Columns" in dataset) or "Image Storage" in name:
             raise RefusedError("ends before its pixel data: it is cut short; export or copy the file again")
         kind = f" ({name})" if name else ""
         raise RefusedError(f"is DICOM but holds no image{kind}; only files with pixels can be read")
