@@ -164,7 +164,7 @@ def _check_decodable(transfer_syntax: str) -> None:
 
 
 def _check_is_image(dataset: Dataset, announced: str | None) -> None:
-    # Of a file cut inside an element pydicom keeps nothing, but the file meta still says what it was.
+    # Of a file cut inside its compressed pixels pydicom keeps nothing, but the file meta still says what it was.
     uid = UID(str(dataset.get("SOPClassUID") or announced or ""))
     name = uid.name if uid.type == "SOP Class" else ""
     for beginnings, what in _NOT_IMAGES:
