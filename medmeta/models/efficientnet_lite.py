@@ -7,11 +7,15 @@ favour of ReLU6, which keeps it quick on a CPU.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from medmeta.models.staged import StagedNetwork
 
 #: (repeats, kernel, stride, expansion, output channels) of each stage; Lite0 keeps B0's.
 STAGES = (
@@ -22,6 +26,10 @@ STAGES = (
     (3, 5, 1, 6, 112),
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
+)
+#: Which of them make up each named stage; the stem opens the first and the 1 x 1 head closes the last.
+STAGE_BLOCKS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"conv1": (0, 1), "conv2": (1, 2), "conv3": (2, 3), "conv4": (3, 5), "conv5": (5, 6), "conv6": (6, 7)}
 )
 STEM_CHANNELS = 32
 FEATURES = 1280
@@ -74,11 +82,16 @@ class Block(nn.Module):
         return x + y if self.residual else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(StagedNetwork):
     """The trunk, without the ImageNet classifier.
 
     ``forward`` maps ``(n, 3, rows, columns)`` float32, already normalised, to ``(n, 1280)`` pooled features.
     """
+
+    stage_names = tuple(STAGE_BLOCKS)
+    stage_channels = MappingProxyType(
+        {name: FEATURES if last == 7 else STAGES[last - 1][4] for name, (_, last) in STAGE_BLOCKS.items()}
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,16 +106,19 @@ class EfficientNetLite0(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.head = ConvNorm(channels, FEATURES)
 
-    def maps(self, x: Tensor) -> Tensor:
-        """The last feature map, ``(n, 1280, rows / 32, columns / 32)``."""
-        x = self.stem(x)
-        for stage in self.stages:
-            x = stage(x)
-        out: Tensor = self.head(x)
-        return out
+    def stage_modules(self, name: str) -> tuple[nn.Module, ...]:
+        first, last = STAGE_BLOCKS[name]
+        blocks = tuple(self.stages[first:last])
+        return (
+            *((self.stem,) if first == 0 else ()),
+            *blocks,
+            *((self.head,) if last == len(STAGES) else ()),
+        )
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x).mean(dim=(2, 3))
+    def run_stage(self, name: str, x: Tensor) -> Tensor:
+        for module in self.stage_modules(name):
+            x = module(x)
+        return x
 
 
 def fused(trunk: EfficientNetLite0) -> EfficientNetLite0:
