@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,10 @@ class Episode:
     query: tuple[int, ...]
 
 
-def draw_episodes(task: Task, *, shots: int, queries: int, episodes: int, seed: int) -> Iterator[Episode]:
-    """Draw episodes with all classes of ``task`` as ways.
+def draw_episodes(
+    task: Task, *, shots: int, queries: int, episodes: int, seed: int, ways: int | None = None
+) -> Iterator[Episode]:
+    """Draw episodes with all classes of ``task``, or ``ways`` of them drawn anew each time, as ways.
 
     Each class gives ``shots`` support scans of as many different groups where it has them, and up to
     ``queries`` query scans of groups that stand nowhere in the support.
@@ -31,17 +33,27 @@ def draw_episodes(task: Task, *, shots: int, queries: int, episodes: int, seed: 
         queries: query scans per class, at most.
         episodes: how many.
         seed: of the draw; episode i of a seed is always the same.
+        ways: classes an episode; None for all of them.
 
     Raises:
-        TaskError: a class has too few groups to give both support and query.
+        TaskError: a class has too few groups to give both support and query, or ``ways`` is not between 2 and
+            the number of classes.
     """
+    if ways is not None and not 2 <= ways <= len(task.classes):
+        raise TaskError(
+            f"{ways} ways were asked for; {task.name} has {len(task.classes)} classes, give 2 to that"
+        )
     groups = np.array(task.groups)
     targets = np.array(task.targets)
     for episode in range(episodes):
         random = np.random.default_rng((seed, episode))
         order = random.permutation(len(targets))
+        chosen: Sequence[int] = range(len(task.classes))
+        if ways is not None:
+            chosen = sorted(random.choice(len(task.classes), ways, replace=False).tolist())
         support: list[int] = []
-        for target, name in enumerate(task.classes):
+        for target in chosen:
+            name = task.classes[target]
             of_class = order[targets[order] == target]
             _, first = np.unique(groups[of_class], return_index=True)
             if len(first) <= shots:
@@ -51,5 +63,5 @@ def draw_episodes(task: Task, *, shots: int, queries: int, episodes: int, seed: 
                 )
             support.extend(int(i) for i in of_class[np.sort(first)][:shots])
         left = order[~np.isin(groups[order], groups[support])]
-        query = [int(i) for t in range(len(task.classes)) for i in left[targets[left] == t][:queries]]
+        query = [int(i) for t in chosen for i in left[targets[left] == t][:queries]]
         yield Episode(tuple(support), tuple(query))
