@@ -32,6 +32,7 @@ def convert(source: nn.Module) -> EfficientNetLite0:
 
 def main() -> None:
     card = CARDS["efficientnet_lite0"]
+    assert card.weights is not None
     source = reference()
     trunk = convert(source)
     images = torch.rand(2, 3, card.side, card.side, generator=torch.Generator().manual_seed(0))

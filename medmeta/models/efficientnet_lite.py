@@ -6,14 +6,12 @@ favour of ReLU6, which keeps it quick on a CPU.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from medmeta.models.staged import StagedNetwork
 
@@ -121,11 +119,12 @@ class EfficientNetLite0(StagedNetwork):
         return x
 
 
-def fused(trunk: EfficientNetLite0) -> EfficientNetLite0:
-    """An inference copy with every batch normalisation folded into its convolution (eval statistics)."""
-    copied = copy.deepcopy(trunk).eval()
-    for module in copied.modules():
-        if isinstance(module, ConvNorm) and isinstance(module.norm, nn.BatchNorm2d):
-            module.conv = fuse_conv_bn_eval(module.conv, module.norm)
-            module.norm = nn.Identity()
-    return copied.requires_grad_(False)
+class FoldedEfficientNetLite0(EfficientNetLite0):
+    """The trunk with batch normalisation folded into its convolutions, as it is trained on medical data sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for module in self.modules():
+            if isinstance(module, ConvNorm):
+                module.conv.bias = nn.Parameter(torch.zeros(module.conv.out_channels))
+                module.norm = nn.Identity()

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from medmeta.errors import ModelError
 
+#: Stages, counted from the last, whose maps are summed up by :meth:`StagedNetwork.statistics`.
+POOLED_STAGES = 4
 #: Per-channel gain and offset, ``(C,)`` each, applied to a stage's output map: ``x * (1 + gain) + offset``.
 Film = tuple[Tensor, Tensor]
 
@@ -58,6 +60,29 @@ class StagedNetwork(nn.Module):
                 x = x * (1.0 + gain)[:, None, None] + offset[:, None, None]
         return x.mean(dim=(2, 3)) if stop is None else x
 
+    @property
+    def statistic_sizes(self) -> tuple[int, ...]:
+        """Lengths of the blocks of :meth:`statistics`."""
+        names = reversed(self.stage_names[-POOLED_STAGES:])
+        return tuple(self.stage_channels[name] for name in names for _ in range(2))
+
+    def statistics(self, x: Tensor) -> Tensor:
+        """Mean and standard deviation over space of the last stages' maps, the last stage's first.
+
+        Means alone see what is there; deviations see texture, and earlier stages see finer detail. The first block
+        is what :meth:`forward` gives.
+
+        Returns:
+            ``(n, sum of statistic_sizes)``.
+        """
+        found: list[Tensor] = []
+        for name in self.stage_names:
+            x = self.run_stage(name, x)
+            if name in self.stage_names[-POOLED_STAGES:]:
+                deviation = x.var(dim=(2, 3), correction=0).sqrt()
+                found = [x.mean(dim=(2, 3)), deviation, *found]
+        return torch.cat(found, dim=1)
+
     def maps(self, x: Tensor) -> Tensor:
         """The last stage's map, before averaging over space."""
         for name in self.stage_names:
@@ -88,9 +113,7 @@ class StagedNetwork(nn.Module):
     def train(self, mode: bool = True) -> StagedNetwork:
         """Batch normalisation stays in eval mode: an episode's own statistics would leak from query to query."""
         super().train(mode)
-        for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.eval()
+        _keep_statistics(self)
         return self
 
 
@@ -110,3 +133,15 @@ class Tail(nn.Module):
             for module in modules:
                 x = module(x)
         return torch.mean(x, dim=(2, 3))
+
+    def train(self, mode: bool = True) -> Tail:
+        """As `StagedNetwork.train`."""
+        super().train(mode)
+        _keep_statistics(self)
+        return self
+
+
+def _keep_statistics(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

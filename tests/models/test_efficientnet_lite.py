@@ -10,7 +10,8 @@ from torch import Tensor
 
 from medmeta.models import weights
 from medmeta.models.backbones import ASSETS, CARDS, load_backbone
-from medmeta.models.efficientnet_lite import EfficientNetLite0, fused
+from medmeta.models.efficientnet_lite import EfficientNetLite0
+from medmeta.models.initialise import folded
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_folding_the_normalisation_changes_nothing_that_matters(images: Tensor, 
 def test_folding_leaves_the_original_alone() -> None:
     trunk = EfficientNetLite0().eval()
     before = {name: value.clone() for name, value in trunk.state_dict().items()}
-    fused(trunk)
+    folded(trunk)
     assert all(torch.equal(value, before[name]) for name, value in trunk.state_dict().items())
 
 
