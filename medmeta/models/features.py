@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medmeta.models.backbones import Backbone, device_name
+from medmeta.models.staged import StagedNetwork
 from medmeta.models.threads import one_thread
 from medmeta.progress import Progress, silent
 from medmeta.scans.intensity import model_image
@@ -21,6 +22,43 @@ from medmeta.scans.scan import Scan
 #: The scan is read at this multiple of the network's side, of which two views take the centre.
 MARGIN = 8 / 7
 VIEWS = 4
+#: Bytes of maps kept; a scan's maps take 75 KB where ``conv6`` of the default backbone starts.
+MAP_BYTES = 1 << 30
+
+
+class Memory:
+    """Tensors by key, thread-safe; beyond ``capacity`` the least recently used go.
+
+    Args:
+        capacity: most that is kept, in the unit of ``weigh``.
+        weigh: what one tensor counts.
+    """
+
+    def __init__(self, capacity: int, weigh: Callable[[Tensor], int]) -> None:
+        self._capacity = capacity
+        self._weigh = weigh
+        self._total = 0
+        self._kept: OrderedDict[Hashable, Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def recall(self, key: Hashable) -> Tensor | None:
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def keep(self, key: Hashable, value: Tensor) -> None:
+        with self._lock:
+            if key in self._kept:
+                self._total -= self._weigh(self._kept.pop(key))
+            self._kept[key] = value
+            self._total += self._weigh(value)
+            while self._total > self._capacity:
+                self._total -= self._weigh(self._kept.popitem(last=False)[1])
 
 
 def views(image: Tensor, side: int) -> Tensor:
@@ -59,9 +97,10 @@ class FeatureExtractor:
         self.device = device
         self._network = backbone.network.to(device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._remember = remember
-        self._known: OrderedDict[str, Tensor] = OrderedDict()
+        self._known = Memory(remember, lambda _: 1)
+        self._known_maps = Memory(MAP_BYTES, lambda maps: maps.nbytes)
         self._lock = threading.Lock()
+        self._companion: FeatureExtractor | None = None
         # Scans are prepared side by side; on a CPU they are computed side by side too.
         self._workers = torch.get_num_threads()
 
@@ -74,36 +113,85 @@ class FeatureExtractor:
         """Length of a feature vector."""
         return self.backbone.card.features
 
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Lengths of the blocks of :meth:`statistics`; the first is what :meth:`extract` gives."""
+        return self.trunk.statistic_sizes
+
     def extract(self, scans: Sequence[Scan], *, progress: Progress = silent) -> Tensor:
         """Feature vectors, ``(n, size)`` float32 on the CPU, averaged over the views."""
-        rows: list[Tensor | None] = [self._recall(scan) for scan in scans]
+        return self.statistics(scans, progress=progress)[:, : self.size]
+
+    def statistics(self, scans: Sequence[Scan], *, progress: Progress = silent) -> Tensor:
+        """Mean and deviation of several stages, ``(n, sum(blocks))`` float32 on the CPU, averaged over the views.
+
+        The features of `extract` are their first block: one pass of the network gives both.
+        """
+        rows = self._side_by_side(scans, self._known, _key, self._compute, progress)
+        return torch.stack(rows) if rows else torch.empty(0, sum(self.blocks))
+
+    def maps(self, scans: Sequence[Scan], start: str, *, progress: Progress = silent) -> Tensor:
+        """What stage ``start`` takes for each view: ``(n, 4, C, h, w)`` float16 on the CPU, views as in `stack`.
+
+        Raises:
+            ModelError: the backbone has no such stage.
+        """
+        trunk = self.trunk
+        trunk.position(start)
+
+        def compute(scan: Scan) -> Tensor:
+            with torch.no_grad():
+                return trunk.run(self.stack(scan).to(self.device), stop=start).half().cpu().contiguous()
+
+        rows = self._side_by_side(
+            scans, self._known_maps, lambda scan: (_key(scan), start), compute, progress
+        )
+        return torch.stack(rows) if rows else torch.empty(0, VIEWS, 0, 0, 0, dtype=torch.float16)
+
+    def remember(self, scans: Sequence[Scan], rows: Tensor) -> None:
+        """Take over :meth:`statistics` of scans that were computed earlier, ``(n, sum(blocks))``."""
+        for scan, row in zip(scans, rows, strict=True):
+            self._known.keep(_key(scan), row)
+
+    def companion(self, load: Callable[[], Backbone]) -> FeatureExtractor:
+        """A second extractor of the same kind on the same device, whose backbone ``load`` gives on the first call."""
+        with self._lock:
+            if self._companion is None:
+                self._companion = type(self)(load(), self.device)
+            return self._companion
+
+    @property
+    def trunk(self) -> StagedNetwork:
+        """The frozen network as stages; copy before changing anything."""
+        return self._network
+
+    def _side_by_side(
+        self,
+        scans: Sequence[Scan],
+        memory: Memory,
+        key: Callable[[Scan], Hashable],
+        compute: Callable[[Scan], Tensor],
+        progress: Progress,
+    ) -> list[Tensor]:
+        """One tensor a scan: recalled, or else computed (on a CPU one scan a core) and remembered."""
+        rows = [memory.recall(key(scan)) for scan in scans]
         new = [position for position, row in enumerate(rows) if row is None]
         with ExitStack() as stack:
             if new:  # threads cost more than looking up what is known
                 stack.enter_context(one_thread())
                 pool = stack.enter_context(ThreadPoolExecutor(self._workers, "medmeta-features"))
                 stack.callback(pool.shutdown, cancel_futures=True)
-                found = pool.map(self._compute, [scans[position] for position in new])
+                found = pool.map(compute, [scans[position] for position in new])
                 for number, (position, row) in enumerate(zip(new, found, strict=True), start=1):
+                    memory.keep(key(scans[position]), row)
                     rows[position] = row
                     progress(number / len(new), f"Looked at scan {number} of {len(new)}")
         progress(1.0, f"Looked at all {len(scans)} scans")
-        return torch.stack([row for row in rows if row is not None]) if rows else torch.empty(0, self.size)
+        return [row for row in rows if row is not None]
 
-    def _recall(self, scan: Scan) -> Tensor | None:
-        with self._lock:
-            feature = self._known.get(_key(scan))
-            if feature is not None:
-                self._known.move_to_end(_key(scan))
-            return feature
-
+    @torch.no_grad()
     def _compute(self, scan: Scan) -> Tensor:
-        feature = self.forward(self.stack(scan)).mean(dim=0).cpu()
-        with self._lock:
-            self._known[_key(scan)] = feature
-            while len(self._known) > self._remember:
-                self._known.popitem(last=False)
-        return feature
+        return self.trunk.statistics(self.stack(scan).to(self.device)).mean(dim=0).cpu()
 
     def stack(self, scan: Scan) -> Tensor:
         """The normalised views of one scan, ``(4, 3, side, side)`` on the CPU."""

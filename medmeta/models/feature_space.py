@@ -1,0 +1,121 @@
+"""The space the meta-model's heads live in: unit-length feature blocks, their weights, and a learned metric.
+
+Features come in blocks (the original trunk's, the medical trunk's). Each is brought to unit length; a task weighs the
+blocks and stretches the space along a fixed orthonormal basis ``U`` of the directions in which scans of one
+class differ on the meta-train sets (within-class covariance normalisation, Hatch et al. 2006). Both act on inner
+products alone, so an episode works on small Gram matrices and never on feature vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, eq=False)
+class Grams:
+    """Inner products of a task's scans, block by block; B blocks, r basis directions.
+
+    Attributes:
+        gram: ``(B, n, n)`` support with support.
+        along: ``(B, n, r)`` support along the basis.
+        cross: ``(B, m, n)`` query with support.
+        cross_along: ``(B, m, r)`` query along the basis.
+    """
+
+    gram: Tensor
+    along: Tensor
+    cross: Tensor
+    cross_along: Tensor
+
+
+def embed(features: Tensor, blocks: Sequence[int], centre: Tensor) -> Tensor:
+    """Features ``(n, D)`` to float64 rows of unit length to which each of B blocks gives a share of ``1 / B``.
+
+    Args:
+        features: blocks of the given lengths, one after the other.
+        blocks: B lengths.
+        centre: ``(D,)`` mean over the meta-train sets, taken away first: what all medical scans have in common says
+            nothing, and would drown the rest in blocks whose values are all of one sign.
+
+    Raises:
+        RuntimeError: the blocks' lengths do not add up to D.
+    """
+    parts = torch.split(features.to(torch.float64) - centre, list(blocks), dim=1)
+    joined: Tensor = torch.cat([F.normalize(part, dim=1) for part in parts], dim=1)
+    return joined / math.sqrt(len(parts))
+
+
+def grams(support: Tensor, query: Tensor, basis: Tensor, blocks: Sequence[int]) -> Grams:
+    """Inner products of embedded ``(n, D)`` support and ``(m, D)`` query; ``basis`` is ``(D, r)``."""
+    sizes = list(blocks)
+    s, q, u = (torch.split(x, sizes, dim) for x, dim in ((support, 1), (query, 1), (basis, 0)))
+    return Grams(
+        torch.stack([a @ a.T for a in s]),
+        torch.stack([a @ b for a, b in zip(s, u, strict=True)]),
+        torch.stack([a @ b.T for a, b in zip(q, s, strict=True)]),
+        torch.stack([a @ b for a, b in zip(q, u, strict=True)]),
+    )
+
+
+def kernel(gram: Tensor, left: Tensor, right: Tensor, block_weights: Tensor, gains: Tensor) -> Tensor:
+    """Inner products after weighing blocks and stretching the basis.
+
+    Args:
+        gram: ``(B, p, n)`` inner products by block.
+        left, right: ``(B, p, r)`` and ``(B, n, r)`` components along the basis.
+        block_weights: ``(B,)`` factor of each block.
+        gains: ``(r,)`` factor along each direction; 1 leaves it as it is.
+
+    Returns:
+        ``(p, n)``.
+    """
+    plain = torch.einsum("b,bpn->pn", block_weights**2, gram)
+    p = torch.einsum("b,bpr->pr", block_weights, left)
+    n = torch.einsum("b,bnr->nr", block_weights, right)
+    return plain + (p * (gains**2 - 1.0)) @ n.T
+
+
+def block_scale(block_weights: Tensor, blocks: Sequence[int]) -> Tensor:
+    """``(D,)``: the weight of the block each feature belongs to."""
+    return torch.cat([weight.expand(size) for weight, size in zip(block_weights, blocks, strict=True)])
+
+
+def stretch(x: Tensor, basis: Tensor, gains: Tensor) -> Tensor:
+    """Rows ``(n, D)`` stretched by ``gains`` along the basis; a symmetric map, so it also pulls weights back."""
+    return x + (x @ basis * (gains - 1.0)) @ basis.T
+
+
+#: Rows of a data set that the within-class covariance is taken over, evenly spread; more change little.
+COVARIANCE_ROWS = 400
+
+
+def within_class_basis(sets: Sequence[tuple[Tensor, Tensor]], rank: int) -> tuple[Tensor, Tensor]:
+    """Leading directions of the within-class covariance, every data set with the same say.
+
+    Args:
+        sets: embedded features ``(n, D)`` and targets ``(n,)`` of each meta-train set.
+        rank: r, at most the number of rows in all.
+
+    Returns:
+        basis ``(D, r)`` with orthonormal columns, and the variances ``(r,)`` along them, largest first.
+    """
+    residuals = []
+    for rows, targets in sets:
+        z = rows.to(torch.float64)
+        counts = torch.bincount(targets)
+        sums = torch.zeros(len(counts), z.shape[1], dtype=z.dtype).index_add_(0, targets, z)
+        spread = z - (sums / counts.clamp(min=1)[:, None])[targets]
+        chosen = torch.arange(0, len(z), math.ceil(len(z) / COVARIANCE_ROWS))
+        residuals.append(spread[chosen] / math.sqrt(len(chosen) * len(sets)))
+    joined = torch.cat(residuals)
+    # The rows' Gram matrix has the covariance's eigenvalues, and is the smaller of the two.
+    values, vectors = torch.linalg.eigh(joined @ joined.T)
+    values, vectors = values[-rank:].flip(0).clamp(min=1e-18), vectors[:, -rank:].flip(1)
+    basis, _ = torch.linalg.qr(joined.T @ vectors / values.sqrt())
+    return basis.contiguous(), values.contiguous()

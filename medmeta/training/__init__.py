@@ -1,0 +1,1 @@
+"""Meta-training: task distributions come in, a trained meta-model goes out."""
