@@ -17,6 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from medmeta import __version__
+from medmeta.cli_bench import add_bench
 from medmeta.errors import MedMetaError, TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import Progress
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run_folder", type=Path, metavar="RUN", help="folder that adapt wrote")
     report.add_argument("--html", type=Path, metavar="FILE")
     report.add_argument("--pdf", type=Path, metavar="FILE")
+    add_bench(commands)
     return parser
 
 

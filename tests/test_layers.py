@@ -24,6 +24,8 @@ ROOMS = [
     "workspace",
     "ui",
     "api",
+    "cli_bench",
+    "cli_train",
     "cli",
 ]
 FILES = sorted((ROOT / "medmeta").rglob("*.py"))

@@ -1,0 +1,225 @@
+"""`python -m medmeta bench ...`: measurements that take longer than adapting to one task."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from tqdm import tqdm
+
+from medmeta.errors import MedMetaError, TaskError
+from medmeta.notice import RESEARCH_USE_ONLY
+from medmeta.progress import Progress, part
+
+if TYPE_CHECKING:  # commands import what they run; asking for help stays quick
+    from medmeta.scans.scan import Intake
+    from medmeta.tasks.task import Task
+
+Value = TypeVar("Value", int, str)
+Run = Callable[[argparse.Namespace], dict[str, Any]]
+#: Groups of an upload are told apart by this key; nothing of a benchmark is kept that a key would protect.
+KEY = bytes(32)
+
+
+def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``bench`` and what it measures to the commands of the shell."""
+    text = "Measure learners on labelled data sets."
+    measures = commands.add_parser("bench", help=text, description=text).add_subparsers(
+        required=True, metavar="MEASURE"
+    )
+
+    def measure(name: str, run: Run, text: str) -> argparse.ArgumentParser:
+        added = measures.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        added.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+        return added
+
+    few_shot = measure("few-shot", _few_shot, "Accuracy of learners on the same few-shot episodes.")
+    few_shot.add_argument(
+        "--data",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="SRC",
+        help="data sets: folders or ZIPs of class folders, with or without labels.csv (file,label,group)",
+    )
+    few_shot.add_argument(
+        "--learners",
+        type=_names,
+        required=True,
+        metavar="A,B",
+        help="learners; the first is the one the others are compared with",
+    )
+    few_shot.add_argument(
+        "--shots", type=_numbers, default=[5], metavar="N,M", help="support scans a class (default: 5)"
+    )
+    few_shot.add_argument(
+        "--ways", type=_ways, default="all", metavar="all|N", help="classes an episode (default: all)"
+    )
+    few_shot.add_argument("--queries", type=_number, default=15, metavar="N", help="query scans a class")
+    few_shot.add_argument("--episodes", type=_number, default=600, metavar="N", help="episodes a data set")
+    few_shot.add_argument(
+        "--episodes-for",
+        type=_counts,
+        default={},
+        metavar="A=N,B=M",
+        help="only the first N of the same episodes for a costly learner",
+    )
+    few_shot.add_argument("--seed", type=int, default=0)
+    few_shot.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    few_shot.add_argument("--jobs", type=_number, metavar="N", help="processes (default: one a core)")
+    few_shot.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+
+
+def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
+    from medmeta.api import extractor
+    from medmeta.evaluation.few_shot import run_few_shot
+    from medmeta.evaluation.few_shot_result import to_json
+    from medmeta.evaluation.machine import machine
+    from medmeta.evaluation.processes import usable_jobs
+    from medmeta.evaluation.provenance import package_version
+    from medmeta.learners.registry import make_learner
+    from medmeta.reports.few_shot_table import as_markdown, as_text
+
+    shared = extractor(options.device)
+    learners = {name: make_learner(name, shared) for name in options.learners}
+    if unknown := sorted(set(options.episodes_for) - set(learners)):
+        raise TaskError(f"--episodes-for names {', '.join(unknown)}, which --learners does not")
+    fewer = {learners[name].name: count for name, count in options.episodes_for.items()}
+    read = [_read(path) for path in options.data]
+    parts: dict[str, list[dict[str, Any]]] = {"results": [], "paired": [], "paired_all": []}
+    with bar() as progress:
+        for number, shots in enumerate(options.shots):
+            result = run_few_shot(
+                [task for task, _ in read],
+                list(learners.values()),
+                shots=shots,
+                queries=options.queries,
+                ways=options.ways,
+                episodes=options.episodes,
+                episodes_for=fewer,
+                seed=options.seed,
+                jobs=options.jobs,
+                progress=part(progress, number / len(options.shots), (number + 1) / len(options.shots)),
+            )
+            for name, rows in to_json(result).items():
+                parts[name] += rows
+    document = {
+        "settings": {
+            "data": [task.name for task, _ in read],
+            "learners": [learner.name for learner in learners.values()],
+            "shots": options.shots,
+            "ways": options.ways,
+            "queries": options.queries,
+            "episodes": options.episodes,
+            "episodes_for": fewer,
+            "seed": options.seed,
+            "jobs": usable_jobs(options.jobs),
+            "device": shared.device_name,
+            "backbone_sha256": shared.backbone.sha256,
+        },
+        **parts,
+        "data_sets": [_data_set(task, found) for task, found in read],
+        "machine": machine(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "medmeta": package_version("medmeta"),
+            "torch": package_version("torch"),
+            "numpy": package_version("numpy"),
+            "python": platform.python_version(),
+        },
+        "research_use_only": RESEARCH_USE_ONLY,
+    }
+    print(as_text(document), end="")
+    print(RESEARCH_USE_ONLY)
+    if options.markdown is not None:
+        _write(options.markdown, as_markdown(document))
+    return document
+
+
+def _read(path: Path) -> tuple[Task, Intake]:
+    """A data set as a task, and what was refused of it; nothing is written anywhere."""
+    from medmeta.scans.intake import read_source
+    from medmeta.tasks.task import make_task
+
+    with bar() as progress:
+        found = read_source(path, key=KEY, progress=progress)
+    for rejection in found.rejected:
+        print(f"refused {path.name}: {rejection.file}: {rejection.reason}", file=sys.stderr)
+    if not found.accepted:
+        raise TaskError(f"{path}: no file could be read as a scan; give DICOM, PNG or JPEG files")
+    try:
+        return make_task(found.accepted, path.stem), found
+    except TaskError as error:
+        raise TaskError(f"{path}: {error}") from error
+
+
+def _data_set(task: Task, found: Intake) -> dict[str, Any]:
+    from medmeta.evaluation.provenance import task_hash
+
+    return {
+        "data": task.name,
+        "classes": list(task.classes),
+        "scans": len(task.scans),
+        "patients": len(set(task.groups)),
+        "refused": len(found.rejected),
+        "sha256": task_hash(task),
+    }
+
+
+@contextmanager
+def bar() -> Iterator[Progress]:
+    """A progress bar on standard error, silent where nobody watches."""
+    form = "{desc:<44.44} {percentage:3.0f}%|{bar}| {elapsed}"
+    with tqdm(total=1000, bar_format=form, disable=None) as shown:
+
+        def progress(fraction: float, message: str) -> None:
+            shown.set_description_str(message, refresh=False)
+            shown.update(int(1000 * fraction) - shown.n)
+
+        yield progress
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise MedMetaError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
+    return int(text)
+
+
+def _numbers(text: str) -> list[int]:
+    return _once([_number(part) for part in text.split(",")], text)
+
+
+def _names(text: str) -> list[str]:
+    return _once([part.strip() for part in text.split(",") if part.strip()], text)
+
+
+def _ways(text: str) -> int | Literal["all"]:
+    return "all" if text == "all" else _number(text)
+
+
+def _counts(text: str) -> dict[str, int]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    return {name.strip(): _number(count) for name, _, count in pairs}
+
+
+def _once(values: list[Value], text: str) -> list[Value]:
+    if not values or len(set(values)) < len(values):
+        raise argparse.ArgumentTypeError(
+            f"expected different values with commas between them, found {text!r}"
+        )
+    return values

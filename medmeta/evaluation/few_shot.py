@@ -1,0 +1,189 @@
+"""The few-shot protocol: every learner on the same group-disjoint episodes, compared episode by episode."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medmeta.errors import MedMetaError, TaskError
+from medmeta.evaluation.few_shot_result import FewShotResult, Measured, Ways
+from medmeta.evaluation.processes import spread, usable_jobs
+from medmeta.learners.base import Learner
+from medmeta.progress import Progress, part, silent
+from medmeta.tasks.episodes import Episode, draw_episodes
+from medmeta.tasks.task import Task
+
+#: A learner's episodes are dealt out in this many pieces, so that no process waits long for another.
+CHUNKS = 20
+#: Share of the progress of one data set that looking at its scans takes.
+LOOKING = 0.5
+
+
+def run_few_shot(
+    tasks: Sequence[Task],
+    learners: Sequence[Learner],
+    *,
+    shots: int,
+    queries: int = 15,
+    ways: Ways = "all",
+    episodes: int = 600,
+    episodes_for: Mapping[str, int] | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+    progress: Progress = silent,
+) -> FewShotResult:
+    """Measure learners on the same episodes of each data set.
+
+    Support and query of an episode share no patient, and each class has equally many queries. A learner's
+    ``extractor`` looks at all scans of a data set once, before its episodes.
+
+    Args:
+        tasks: the data sets.
+        learners: the first is the one the others are compared with.
+        shots: support scans a class.
+        queries: query scans a class.
+        ways: classes an episode, drawn anew each time, or all of the data set.
+        episodes: episodes a data set.
+        episodes_for: fewer for a costly learner, by name: it gets the first so many of the same episodes.
+        seed: of the episodes and of the bootstrap.
+        jobs: processes; by default one a core. The accuracies do not depend on it.
+        progress: told after every piece of work.
+
+    Raises:
+        TaskError: a data set cannot give the episodes, or names are not unique.
+        MedMetaError: a learner failed; the message names it, the data set and the episode.
+    """
+    counts = _counts(learners, episodes, episodes_for or {})
+    _unique([task.name for task in tasks], "data set")
+    drawn = [_draw(task, shots, queries, None if ways == "all" else ways, episodes, seed) for task in tasks]
+    extractors = {
+        id(e): e for e in (getattr(learner, "extractor", None) for learner in learners) if e is not None
+    }
+    measured: list[Measured] = []
+    for position, (task, draws) in enumerate(zip(tasks, drawn, strict=True)):
+        here = part(progress, position / len(tasks), (position + 1) / len(tasks))
+        for number, extractor in enumerate(extractors.values()):
+            share = LOOKING / len(extractors)
+            extractor.extract(task.scans, progress=part(here, number * share, (number + 1) * share))
+        for learner in learners:
+            look = getattr(learner, "look", None)
+            if look is not None:  # reads the scans with more than its extractor
+                look(task.scans, progress=part(here, 0.0, LOOKING))
+        measured += _measure(task, draws, learners, counts, usable_jobs(jobs), part(here, LOOKING, 1.0))
+    progress(1.0, "Measured every learner")
+    return FewShotResult(shots, queries, ways, episodes, seed, usable_jobs(jobs), tuple(measured))
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """Checked episodes of a task: ``targets`` and ``groups`` of the queries, ``(episodes, m)`` int64."""
+
+    episodes: tuple[Episode, ...]
+    targets: NDArray[np.int64]
+    groups: NDArray[np.int64]
+
+
+def _draw(task: Task, shots: int, queries: int, ways: int | None, episodes: int, seed: int) -> _Draws:
+    """Draw the episodes and hold what is promised of them."""
+    if min(shots, queries, episodes) < 1:
+        raise TaskError(
+            f"shots, queries and episodes must be at least 1, found {shots}, {queries}, {episodes}"
+        )
+    try:
+        drawn = tuple(
+            draw_episodes(task, shots=shots, queries=queries, episodes=episodes, seed=seed, ways=ways)
+        )
+    except TaskError as error:
+        raise TaskError(f"{task.name}: {error}") from error
+    groups = np.unique(np.array(task.groups), return_inverse=True)[1]
+    targets = np.array(task.targets)
+    fewest = queries
+    for episode in drawn:
+        support, query = list(episode.support), list(episode.query)
+        assert not np.isin(groups[query], groups[support]).any(), "a patient stands in support and query"
+        asked = np.bincount(targets[query], minlength=len(task.classes))
+        fewest = min(fewest, int(asked[np.unique(targets[support])].min()))
+    if fewest < queries:
+        raise TaskError(
+            f"{task.name}: {queries} query scans a class were asked for, but some episode leaves a class "
+            f"{fewest} of patients outside the support; "
+            + (f"ask for {fewest} queries" if fewest else "the classes share too many patients")
+        )
+    positions = np.array([episode.query for episode in drawn])
+    return _Draws(drawn, targets[positions], groups[positions].astype(np.int64))
+
+
+def _measure(
+    task: Task,
+    draws: _Draws,
+    learners: Sequence[Learner],
+    counts: Sequence[int],
+    jobs: int,
+    progress: Progress,
+) -> Iterator[Measured]:
+    """Every learner on its episodes of one data set."""
+    pieces = [
+        (number, int(start), int(stop))
+        for number, count in enumerate(counts)
+        for start, stop in pairwise(np.linspace(0, count, min(count, CHUNKS) + 1).astype(int))
+    ]
+
+    def work(piece: tuple[int, int, int]) -> list[tuple[list[bool], float, float]]:
+        number, start, stop = piece
+        return [_episode(task, draws.episodes[i], learners[number], i) for i in range(start, stop)]
+
+    found: list[list[tuple[list[bool], float, float]]] = [[] for _ in learners]
+    for done, (piece, rows) in enumerate(zip(pieces, spread(work, pieces, jobs), strict=True), start=1):
+        found[piece[0]] += rows
+        progress(done / len(pieces), f"{task.name}: {learners[piece[0]].name}, episode {piece[2]}")
+    for learner, count, rows in zip(learners, counts, found, strict=True):
+        right, adapt, predict = zip(*rows, strict=True)
+        yield Measured(
+            task.name,
+            learner.name,
+            np.array(right, dtype=np.bool_),
+            draws.targets[:count],
+            draws.groups[:count],
+            np.array(adapt, dtype=np.float64),
+            np.array(predict, dtype=np.float64),
+        )
+
+
+def _episode(task: Task, episode: Episode, learner: Learner, number: int) -> tuple[list[bool], float, float]:
+    """Which query scans a learner gets right, and its seconds of adapting and of predicting."""
+    support, query = task.subset(episode.support), [task.scans[i] for i in episode.query]
+    try:
+        start = time.perf_counter()
+        model = learner.adapt(support)
+        adapted = time.perf_counter()
+        answer = model.predict(query)
+        stop = time.perf_counter()
+    except MedMetaError as error:
+        raise MedMetaError(f"{learner.name} on {task.name}, episode {number}: {error}") from error
+    right = [found == task.labels[i] for found, i in zip(answer.labels, episode.query, strict=True)]
+    return right, adapted - start, stop - adapted
+
+
+def _counts(learners: Sequence[Learner], episodes: int, fewer: Mapping[str, int]) -> list[int]:
+    """Episodes of each learner."""
+    names = [learner.name for learner in learners]
+    _unique(names, "learner")
+    if not names:
+        raise TaskError("name at least one learner to measure")
+    for name, count in fewer.items():
+        if name not in names or not 1 <= count <= episodes:
+            raise TaskError(
+                f"{count} episodes were asked for {name}; name one of {', '.join(names)} and 1 to {episodes}"
+            )
+    return [fewer.get(name, episodes) for name in names]
+
+
+def _unique(names: Sequence[str], what: str) -> None:
+    twice = [name for position, name in enumerate(names) if name in names[:position]]
+    if twice:
+        raise TaskError(f"two {what}s are called {twice[0]}; name each once")

@@ -1,0 +1,198 @@
+"""`bench few-shot` as the shell runs it, on small pictures and the real backbone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import stripes
+
+from medmeta.api import extractor
+from medmeta.cli_bench import add_bench
+from medmeta.errors import MedMetaError, ModelError, TaskError
+from medmeta.learners.registry import make_learner
+from medmeta.notice import RESEARCH_USE_ONLY
+from medmeta.scans.intake import read_source
+from medmeta.tasks.episodes import draw_episodes
+from medmeta.tasks.task import make_task
+
+PICTURES = 7
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_bench(parser.add_subparsers(required=True))
+    return parser.parse_args(["bench", "few-shot", *arguments])
+
+
+def run(*arguments: str | Path) -> dict[str, Any]:
+    options = parsed([str(argument) for argument in arguments])
+    result: dict[str, Any] = options.run(options)
+    json.dumps(result, allow_nan=False)
+    return result
+
+
+def pictures(folder: Path, first: int, *, grouped: bool = False) -> Path:
+    """Two classes of stripes; grouped, the first two pictures of a class are one patient's."""
+    rows = ["file,label,group"]
+    for kind in ("lying", "upright"):
+        (folder / kind).mkdir(parents=True)
+        for number in range(PICTURES):
+            name = f"{kind}/{number}.png"
+            seed = first + number + (100 if kind == "upright" else 0)
+            (folder / name).write_bytes(stripes(seed, upright=kind == "upright"))
+            rows.append(f"{name},{kind},{kind}-{max(number, 1)}")
+    if grouped:
+        (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("data")
+    return pictures(folder / "plain", 0), pictures(folder / "grouped", 1000, grouped=True)
+
+
+@pytest.fixture(scope="module")
+def few_shot(
+    data: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Any], str, Path]:
+    folder = tmp_path_factory.mktemp("few-shot")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDMETA_WORKSPACE", str(folder / "workspace"))
+        result = run(
+            *("--data", *data, "--learners", "default,prototypes", "--shots", "1,2", "--queries", "3"),
+            *("--episodes", "4", "--episodes-for", "prototypes=3", "--seed", "7", "--device", "cpu"),
+            *("--jobs", "2", "--markdown", folder / "new" / "table.md"),
+        )
+    return result, (folder / "new" / "table.md").read_text(), folder
+
+
+def test_json_has_what_the_design_names(few_shot: tuple[dict[str, Any], str, Path]) -> None:
+    result = few_shot[0]
+    assert result["settings"] | {"device": "", "backbone_sha256": ""} == {
+        "data": ["plain", "grouped"],
+        "learners": ["anchor", "prototypes"],
+        "shots": [1, 2],
+        "ways": "all",
+        "queries": 3,
+        "episodes": 4,
+        "episodes_for": {"prototypes": 3},
+        "seed": 7,
+        "jobs": result["settings"]["jobs"],
+        "device": "",
+        "backbone_sha256": "",
+    }
+    assert [(r["shots"], r["data"], r["learner"], r["n_episodes"]) for r in result["results"]] == [
+        (shots, data, learner, episodes)
+        for shots in (1, 2)
+        for data in ("plain", "grouped")
+        for learner, episodes in (("anchor", 4), ("prototypes", 3))
+    ]
+    for row in result["results"]:
+        assert len(row["per_episode"]) == row["n_episodes"]
+        assert row["accuracy_mean"] == pytest.approx(np.mean(row["per_episode"]))
+        assert set(row) >= {"ci95", "seconds_adapt"}
+    assert [(p["shots"], p["data"], p["learner"], p["against"]) for p in result["paired"]] == [
+        (shots, data, "anchor", "prototypes") for shots in (1, 2) for data in ("plain", "grouped")
+    ]
+    assert set(result["paired"][0]) >= {"difference", "ci95", "ci95_patients", "n_episodes"}
+    assert set(result["paired_all"][0]) >= {
+        "learner",
+        "against",
+        "difference",
+        "ci95_datasets",
+        "ci95_bootstrap",
+    }
+    assert result["machine"]
+    assert result["date"]
+    assert set(result["versions"]) == {"medmeta", "torch", "numpy", "python"}
+    assert [(d["scans"], d["patients"]) for d in result["data_sets"]] == [(14, 14), (14, 12)]
+
+
+def test_accuracies_are_those_of_adapting_by_hand(
+    few_shot: tuple[dict[str, Any], str, Path], data: tuple[Path, Path]
+) -> None:
+    task = make_task(read_source(data[1], key=bytes(32)).accepted, "grouped")
+    learner = make_learner("anchor", extractor("cpu"))
+    found = next(r for r in few_shot[0]["results"] if (r["shots"], r["data"]) == (2, "grouped"))
+    for number, episode in enumerate(draw_episodes(task, shots=2, queries=3, episodes=4, seed=7)):
+        answer = learner.adapt(task.subset(episode.support)).predict([task.scans[i] for i in episode.query])
+        right = [label == task.labels[i] for label, i in zip(answer.labels, episode.query, strict=True)]
+        assert found["per_episode"][number] == pytest.approx(sum(right) / 6)
+
+
+def test_tables_are_written_and_the_workspace_is_not(few_shot: tuple[dict[str, Any], str, Path]) -> None:
+    result, table, folder = few_shot
+    assert "| learner | plain | grouped |" in table
+    assert f"seed 7; {result['date']}" in table
+    assert not (folder / "workspace").exists()
+
+
+def test_the_table_goes_to_standard_output(
+    data: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = run(
+        *("--data", data[0], "--learners", "ridge", "--shots", "1", "--queries", "1", "--episodes", "2"),
+        *("--ways", "2", "--jobs", "1"),
+    )
+    assert result["paired"] == result["paired_all"] == []
+    out = capsys.readouterr().out
+    assert "1-shot accuracy in %, 2 ways, 1 queries a class, 2 episodes" in out
+    assert RESEARCH_USE_ONLY in out
+
+
+def test_a_data_set_that_cannot_be_read_is_named(tmp_path: Path, data: tuple[Path, Path]) -> None:
+    rest = ("--learners", "ridge", "--episodes", "2")
+    with pytest.raises(MedMetaError, match="nowhere"):
+        run("--data", data[0], tmp_path / "nowhere", *rest)
+    (tmp_path / "words" / "a").mkdir(parents=True)
+    (tmp_path / "words" / "a" / "b.txt").write_text("no scan")
+    with pytest.raises(TaskError, match="words: no file could be read"):
+        run("--data", tmp_path / "words", *rest)
+    (tmp_path / "one" / "only").mkdir(parents=True)
+    (tmp_path / "one" / "only" / "a.png").write_bytes(stripes(0, upright=True))
+    with pytest.raises(TaskError, match="one: a task needs scans of at least 2 classes"):
+        run("--data", tmp_path / "one", *rest)
+    with pytest.raises(TaskError, match="plain: class lying has 7 patients, but 7 shots"):
+        run("--data", data[0], "--shots", "7", *rest)
+
+
+def test_unknown_learners_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no learner is called 'nobody'"):
+        run("--data", tmp_path / "nowhere", "--learners", "ridge,nobody")
+    with pytest.raises(TaskError, match="--episodes-for names anchor, which --learners does not"):
+        run("--data", tmp_path / "nowhere", "--learners", "ridge", "--episodes-for", "anchor=2")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--shots", "0"),
+        ("--shots", "5,5"),
+        ("--ways", "some"),
+        ("--learners", ","),
+        ("--episodes-for", "ridge"),
+        ("--episodes", "-3"),
+    ],
+)
+def test_wrong_usage_is_told(wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        parsed(["--data", "x", "--learners", "ridge", *wrong])
+    assert stopped.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
+
+
+def test_defaults_are_the_protocols() -> None:
+    options = parsed(["--data", "x", "--learners", "a,b"])
+    assert (options.shots, options.ways, options.queries, options.episodes, options.seed) == (
+        [5],
+        "all",
+        15,
+        600,
+        0,
+    )
