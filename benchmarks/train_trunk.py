@@ -1,0 +1,76 @@
+"""Step 1 of training the meta-model: tune a copy of the ImageNet trunk on meta-train data sets.
+
+python -m benchmarks.train_trunk --data meta-train/*.zip [--leave-out NAME] --out run/trunk_all.safetensors
+
+With ``--leave-out`` that data set is never read: the trunk is for measuring on it. An interrupted run is taken up
+from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from benchmarks.machine import describe
+from medmeta.models import weights
+from medmeta.models.backbones import ASSETS, CARDS
+from medmeta.models.efficientnet_lite import EfficientNetLite0
+from medmeta.models.features import MARGIN
+from medmeta.models.initialise import folded
+from medmeta.tasks.sources import open_set
+from medmeta.training.trunk import TrunkSettings, pixel_set, train_trunk
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", nargs="+", type=Path, required=True)
+    parser.add_argument("--leave-out", default="", metavar="NAME", help="stem of a data set not to train on")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=TrunkSettings.steps)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    settings = TrunkSettings(steps=options.steps)
+    print(describe(settings.seed))
+    paths = [path for path in options.data if path.stem != options.leave_out]
+    sets = [data for path in paths for data in open_set(path)]
+    pixels = [pixel_set(data, round(settings.side * MARGIN)) for data in sets]
+    print("trains on", ", ".join(f"{data.name} ({len(data.images)})" for data in pixels), flush=True)
+    card = CARDS["efficientnet_lite0"]
+    assert card.weights is not None
+    network = EfficientNetLite0()
+    weights.load_into(network, ASSETS / card.weights)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    start = time.perf_counter()
+
+    def show(fraction: float, message: str) -> None:
+        if round(fraction * settings.steps) % 50 == 0:
+            print(f"{time.perf_counter() - start:6.0f} s  {message}", flush=True)
+
+    train_trunk(
+        network,
+        card,
+        pixels,
+        settings,
+        checkpoint=options.out.with_suffix(".checkpoint.safetensors"),
+        progress=show,
+    )
+    about = {
+        "format": "medmeta trunk 1",
+        "start": "ImageNet weights of efficientnet_lite0",
+        "trained_on": [data.name for data in pixels],
+        "left_out": options.leave_out or None,
+        "settings": asdict(settings),
+        "machine": describe(settings.seed),
+    }
+    weights.write(options.out, folded(network).state_dict(), about)
+
+
+if __name__ == "__main__":
+    main()

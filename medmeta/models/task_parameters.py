@@ -1,0 +1,38 @@
+"""What is generated for a task and adapted in its inner loop: one flat vector, and the three things it means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each group of parameters stands in the vector: strength (1), block weights (B), basis gains (r).
+
+    Everything is on a log scale, so that 0 changes nothing and no step leaves the allowed range. Blocks that are
+    ``off`` weigh nothing.
+    """
+
+    blocks: int
+    rank: int
+    off: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return 1 + self.blocks + self.rank
+
+    @property
+    def group_sizes(self) -> tuple[int, int, int]:
+        """Lengths of the groups that share an inner learning rate."""
+        return (1, self.blocks, self.rank)
+
+    def split(self, vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``(P,)`` to ridge strength (scalar), block weights ``(B,)`` of mean square 1, and gains ``(r,)``."""
+        strength, blocks, gains = torch.split(vector, list(self.group_sizes))
+        if self.off:
+            blocks = blocks.index_fill(0, torch.tensor(self.off), -torch.inf)
+        squares = torch.softmax(2.0 * blocks, dim=0) * self.blocks
+        return strength[0].exp(), squares.sqrt(), gains.exp()
