@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: run test lint types install clean
+.PHONY: run test lint types install meta-model clean
 
 run: $(VENV)/.run
 	@echo "MedMeta Workbench: http://localhost:$(PORT)   (stop with Ctrl-C)"
@@ -21,6 +21,16 @@ types: $(VENV)/.test
 	$(BIN)/mypy
 
 install: $(VENV)/.run
+
+# The shipped meta-model from the ImageNet trunk on, with DATA="meta-train/*.zip"; made files are kept, so a second call goes on.
+RUN := run/meta-model
+meta-model: $(VENV)/.run
+	@test -n "$(DATA)" || { echo "name the meta-train data sets: make meta-model DATA=\"meta-train/*.zip\""; exit 2; }
+	for left in $(basename $(notdir $(wildcard $(DATA)))) all; do \
+	  test -e $(RUN)/trunk_$$left.json || $(BIN)/python -m benchmarks.train_trunk --data $(DATA) --leave-out $$left \
+	    --threads $$(nproc) --out $(RUN)/trunk_$$left.safetensors || exit 1; done
+	$(BIN)/python -m benchmarks.leave_one_out --data $(DATA) --trunks $(RUN) --out $(RUN)/loo.json
+	$(BIN)/python -m benchmarks.train_meta_model --data $(DATA) --trunks $(RUN) --figures $(RUN)/loo.json
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -32,7 +32,7 @@ from medmeta.models.backbones import load_backbone
 from medmeta.models.twin import TwinExtractor, TwinSpace
 from medmeta.training.recipe import Recipe, start_model, train_model
 
-BASELINES = ("prototypes", "logistic", "ridge", "lda", "anchor")
+BASELINES = ("prototypes", "logistic", "ridge", "lda")
 DEFAULT = Recipe()
 #: One part changed at a time; the figure is what the change costs (or brings).
 VARIANTS: Mapping[str, Recipe] = {

@@ -10,17 +10,15 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from medmeta import __version__
 from medmeta.cli_bench import add_bench
+from medmeta.cli_train import add_train
+from medmeta.console import bar, write
 from medmeta.errors import MedMetaError, TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
-from medmeta.progress import Progress
 from medmeta.scans.scan import Intake, Scan
 
 
@@ -31,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = run(options)
         if options.json is not None:
-            _write(options.json, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+            write(options.json, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     except MedMetaError as error:
         print(f"medmeta: {error}", file=sys.stderr)
         return 1
@@ -84,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run_folder", type=Path, metavar="RUN", help="folder that adapt wrote")
     report.add_argument("--html", type=Path, metavar="FILE")
     report.add_argument("--pdf", type=Path, metavar="FILE")
+    add_train(command)
     add_bench(commands)
     return parser
 
@@ -112,7 +111,7 @@ def _adapt(options: argparse.Namespace) -> dict[str, Any]:
         query_found = _some(_intake(options.query), options.query)
         query = make_task(query_found.accepted, options.query.stem)
     shared = extractor(options.device)
-    with _bar() as progress:
+    with bar() as progress:
         evaluation = run_task(
             support,
             query,
@@ -140,7 +139,7 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
     model = load_model(options.model, device=options.device)
     found = _some(_intake(options.scans), options.scans)
     scans = [item.scan for item in found.accepted]
-    with _bar() as progress:
+    with bar() as progress:
         answer = model.predict(scans, progress=progress)
     per_scan: list[dict[str, Any]] = [
         {
@@ -180,10 +179,10 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
     thumbnails = load_thumbnails(options.run_folder)
     written = {}
     if options.html is not None:
-        _write(options.html, html_report(evaluation, thumbnails=thumbnails))
+        write(options.html, html_report(evaluation, thumbnails=thumbnails))
         written["html"] = str(options.html)
     if options.pdf is not None:
-        _write(options.pdf, pdf_report(evaluation, thumbnails=thumbnails))
+        write(options.pdf, pdf_report(evaluation, thumbnails=thumbnails))
         written["pdf"] = str(options.pdf)
     print("wrote " + ", ".join(written.values()))
     return {"written": written}
@@ -220,7 +219,7 @@ def _scan_warnings(found: Intake) -> Iterator[str]:
 def _intake(source: Path) -> Intake:
     from medmeta.api import intake
 
-    with _bar() as progress:
+    with bar() as progress:
         found = intake(source, progress=progress)
     for rejection in found.rejected:
         print(f"refused {rejection.file}: {rejection.reason}", file=sys.stderr)
@@ -231,25 +230,3 @@ def _some(found: Intake, source: Path) -> Intake:
     if not found.accepted:
         raise TaskError(f"{source.name}: no file could be read as a scan; give DICOM, PNG or JPEG files")
     return found
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """A progress bar on standard error, silent where nobody watches."""
-    with tqdm(
-        total=1000, bar_format="{desc:<44.44} {percentage:3.0f}%|{bar}| {elapsed}", disable=None
-    ) as bar:
-
-        def progress(fraction: float, message: str) -> None:
-            bar.set_description_str(message, refresh=False)
-            bar.update(int(1000 * fraction) - bar.n)
-
-        yield progress
-
-
-def _write(path: Path, content: str | bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise MedMetaError(f"{path}: cannot be written ({error.strerror}); choose another place") from error

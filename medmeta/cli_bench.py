@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from tqdm import tqdm
-
-from medmeta.errors import MedMetaError, TaskError
+from medmeta.console import bar, write
+from medmeta.errors import TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
-from medmeta.progress import Progress, part
+from medmeta.progress import part
 
 if TYPE_CHECKING:  # commands import what they run; asking for help stays quick
     from medmeta.scans.scan import Intake
@@ -139,7 +137,7 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
     print(as_text(document), end="")
     print(RESEARCH_USE_ONLY)
     if options.markdown is not None:
-        _write(options.markdown, as_markdown(document))
+        write(options.markdown, as_markdown(document))
     return document
 
 
@@ -171,27 +169,6 @@ def _data_set(task: Task, found: Intake) -> dict[str, Any]:
         "refused": len(found.rejected),
         "sha256": task_hash(task),
     }
-
-
-@contextmanager
-def bar() -> Iterator[Progress]:
-    """A progress bar on standard error, silent where nobody watches."""
-    form = "{desc:<44.44} {percentage:3.0f}%|{bar}| {elapsed}"
-    with tqdm(total=1000, bar_format=form, disable=None) as shown:
-
-        def progress(fraction: float, message: str) -> None:
-            shown.set_description_str(message, refresh=False)
-            shown.update(int(1000 * fraction) - shown.n)
-
-        yield progress
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise MedMetaError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def _number(text: str) -> int:

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medmeta.cli_bench import bar
+from medmeta.console import bar
 from medmeta.errors import TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import Progress, silent

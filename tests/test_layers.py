@@ -24,6 +24,7 @@ ROOMS = [
     "workspace",
     "ui",
     "api",
+    "console",
     "cli_bench",
     "cli_train",
     "cli",

@@ -7,10 +7,18 @@ from types import MappingProxyType
 
 TITLES: Mapping[str, str] = MappingProxyType(
     {
-        "anchor": "MedMeta anchor",
+        "medmeta": "MedMeta meta-model",
+        "anchor": "Ridge and logistic regression together (anchor)",
         "prototypes": "Nearest class average (prototypes)",
         "logistic": "Logistic regression",
         "ridge": "Ridge regression",
+        "lda": "Linear discriminant analysis",
+        "lpft": "Linear probe, then fine-tuning",
+        "finetune": "Full fine-tuning",
+        "maml": "MAML",
+        "fomaml": "First-order MAML",
+        "anil": "ANIL",
+        "reptile": "Reptile",
     }
 )
 

@@ -1,14 +1,15 @@
 """Meta-gradients of an inner loop's start: exact, first-order, and first-order corrected from its own trajectory.
 
 The exact gradient (MAML, Finn et al. 2017, arXiv:1703.03400) carries the query's gradient back through every inner
-step, which needs the inner loss's curvature there; first-order drops it. AdamW works on each coordinate by
+step, which needs the inner loss's curvature H there; first-order drops it. AdamW works on each coordinate by
 itself, so how its steps depend on the inner gradients is known exactly and costs nothing. Only the curvature is
-missing, and the loop has measured it on its way: points differ by S, gradients by Y, so ``Y = H S``. The estimate
-``Y (S'Y)^-1 Y'`` is the least curvature that agrees (the multi-secant form of the rank-one ``y y' / y's``; Schnabel
-1983, CU-CS-247-83). It needs no further pass of the network.
+missing, and the loop has measured it on its way: points differ by S, gradients by Y, so ``Y = S H``. The estimate is
+the symmetric matrix with the least ``|S B - Y|^2 + shrinkage * |B|^2`` (with one pair and no shrinkage, Powell's
+symmetric secant of 1970). It needs no further pass of the network.
 
-On a quadratic loss it is exact where S spans the space. Elsewhere it lies between 0 and H, so that to the first
-order in the rates the corrected gradient's error, in the norm of ``H^-1``, is never above the first-order gradient's.
+On a quadratic loss it is H shrunk entry by entry in the basis of the steps' directions: without shrinkage exact where
+the steps span the space, and never farther from H than first-order's zero in Frobenius norm. Deep losses bend
+both ways, so curvature of either sign counts; the positive rank-one secant ``y y' / y's`` knows one sign alone.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ from torch.nn import functional as F
 
 from medmeta.models.adamw import adamw
 
-#: Curvature of this share of the largest is noise, and so is one whose s and y are this far from parallel (cosine).
-LEAST_SHARE, LEAST_COSINE = 1e-6, 1e-3
+#: Weight of the estimate's size against a misfit at steps of their mean length.
+SHRINKAGE = 0.5
+#: AdamW's epsilon in these loops. A coordinate with a smaller gradient moves in proportion to it; with the usual
+#: 1e-8 it moves by the gradient's sign, and how the end depends on the start is then a matter of rounding.
+EPSILON = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,28 +56,29 @@ def run(
     """Run `adamw` without a graph and keep what it saw."""
     seen: list[tuple[Tensor, Tensor]] = []
     start, rates = start.detach(), rates.detach()
-    end, losses = adamw(start, loss, rates, steps=steps, decay=decay, record=seen)
+    end, losses = adamw(start, loss, rates, steps=steps, decay=decay, epsilon=EPSILON, record=seen)
     points = torch.stack([point for point, _ in seen]) if seen else start.new_empty(0, len(start))
     gradients = torch.stack([gradient for _, gradient in seen]) if seen else torch.empty_like(points)
     values = torch.stack([value.detach() for value in losses]) if losses else start.new_empty(0)
     return Trajectory(points, gradients, end.detach(), rates, decay, values)
 
 
-def curvature(trajectory: Trajectory) -> Tensor:
-    """Factor ``(P, k)`` of the estimated curvature ``factor @ factor.T``; k is 0 where nothing safe was seen."""
+def curvature(trajectory: Trajectory, shrinkage: float = SHRINKAGE) -> Tensor:
+    """Estimated curvature along the trajectory, symmetric ``(P, P)``; zeros where it never moved."""
     s, y = trajectory.points.diff(dim=0), trajectory.gradients.diff(dim=0)
-    if not len(s):
-        return trajectory.end.new_empty(len(trajectory.end), 0)
-    products = s @ y.T
-    values, vectors = torch.linalg.eigh(0.5 * (products + products.T))
-    s, y = vectors.T @ s, vectors.T @ y
-    safe = values > LEAST_COSINE * s.norm(dim=1) * y.norm(dim=1)
-    safe &= values > LEAST_SHARE * values.abs().max()
-    factor: Tensor = (y[safe] / values[safe, None].sqrt()).T
-    return factor
+    length = s.norm(dim=1).mean() if len(s) else trajectory.end.new_zeros(())
+    if not bool(length > 0):
+        return torch.zeros(s.shape[1], s.shape[1], dtype=s.dtype, device=s.device)
+    s, y = s / length, y / length
+    values, basis = torch.linalg.eigh(s.T @ s)
+    products = basis.T @ (s.T @ y + y.T @ s) @ basis
+    found: Tensor = basis @ (products / (values[:, None] + values + 2.0 * shrinkage)) @ basis.T
+    return found
 
 
-def replay(start: Tensor, rates: Tensor, trajectory: Trajectory, kappa: Tensor) -> Tensor:
+def replay(
+    start: Tensor, rates: Tensor, trajectory: Trajectory, kappa: Tensor, shrinkage: float = SHRINKAGE
+) -> Tensor:
     """The adapted vector, attached to ``start`` and ``rates`` as the corrected meta-gradient needs it.
 
     Args:
@@ -81,12 +86,12 @@ def replay(start: Tensor, rates: Tensor, trajectory: Trajectory, kappa: Tensor) 
         kappa: ``(P,)`` trust in the estimated curvature: 0 is first-order, 1 takes it as it is.
     """
     steps = iter(zip(trajectory.points, trajectory.gradients, strict=True))
-    factor = curvature(trajectory)
+    bend = curvature(trajectory, shrinkage)
 
     def quadratic(vector: Tensor) -> Tensor:
         point, gradient = next(steps)
         moved = vector - point
-        value: Tensor = gradient @ moved + 0.5 * (factor.T @ moved).square().sum()
+        value: Tensor = gradient @ moved + 0.5 * moved @ bend @ moved
         return value
 
     plain = (1.0 - kappa) * start
@@ -98,6 +103,7 @@ def replay(start: Tensor, rates: Tensor, trajectory: Trajectory, kappa: Tensor) 
         steps=len(trajectory.points),
         decay=trajectory.decay,
         create_graph=True,
+        epsilon=EPSILON,
     )
     # Rounding of the replay must not show: the value is the trajectory's.
     return trajectory.end + (end - end.detach()) + (plain - plain.detach())
@@ -108,7 +114,9 @@ def first_order(trajectory: Trajectory, query_gradient: Tensor) -> Tensor:
     return query_gradient
 
 
-def corrected(trajectory: Trajectory, query_gradient: Tensor, kappa: Tensor) -> Tensor:
+def corrected(
+    trajectory: Trajectory, query_gradient: Tensor, kappa: Tensor, shrinkage: float = SHRINKAGE
+) -> Tensor:
     """The start's meta-gradient ``(P,)`` with the curvature estimated from the trajectory.
 
     Args:
@@ -119,7 +127,7 @@ def corrected(trajectory: Trajectory, query_gradient: Tensor, kappa: Tensor) -> 
         return query_gradient
     with torch.enable_grad():
         start = trajectory.points[0].clone().requires_grad_()
-        end = replay(start, trajectory.rates, trajectory, kappa)
+        end = replay(start, trajectory.rates, trajectory, kappa, shrinkage)
         (found,) = torch.autograd.grad(end, start, query_gradient)
     return found
 
@@ -136,7 +144,9 @@ def exact(
     """The start's meta-gradient ``(P,)`` through the graph of every step: MAML's."""
     with torch.enable_grad():
         start = start.detach().clone().requires_grad_()
-        end, _ = adamw(start, loss, rates.detach(), steps=steps, decay=decay, create_graph=True)
+        end, _ = adamw(
+            start, loss, rates.detach(), steps=steps, decay=decay, create_graph=True, epsilon=EPSILON
+        )
         (found,) = torch.autograd.grad(query_loss(end), start)
     return found
 

@@ -177,9 +177,8 @@ class ClassDraw:
     def __call__(self, random: np.random.Generator) -> tuple[Tensor, list[Tensor]]:
         images, targets = [], []
         for data, members in zip(self._sets, self._members, strict=True):
-            order = random.permutation(
-                data.classes
-            )  # what does not go evenly falls to other classes each time
+            # In another order each time, so that no class is always the one drawn once more.
+            order = random.permutation(data.classes)
             turns = order[np.arange(self._per_set) % data.classes]
             chosen = [int(random.choice(members[c])) for c in turns]
             images.append(data.images[chosen])

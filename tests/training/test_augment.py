@@ -104,3 +104,12 @@ def test_stain_moves_channels_apart_and_gain_does_not() -> None:
     together = views(replace(STILL, gain=0.3, offset=0.1, gamma=0.3), grey)
     assert together.std(dim=1).max() < 1e-6
     assert together.std(dim=0).min() > 0.01
+
+
+def test_a_turn_leaves_what_is_round() -> None:
+    """A shear or a squeeze would not."""
+    at = torch.linspace(-1, 1, 33)
+    round_one = (0.1 + 0.8 * torch.exp(-6 * (at[:, None] ** 2 + at[None, :] ** 2))).expand(30, 3, 33, 33)
+    found = views(replace(STILL, turn=np.pi / 4, upside_down=0.5), round_one, side=33)
+    inside = at[:, None] ** 2 + at[None, :] ** 2 < 0.9  # where no turn shows what lies outside the image
+    assert (found - round_one)[:, :, inside].abs().max() < 0.02

@@ -1,0 +1,94 @@
+"""Two trunks side by side, and the statistics each extractor gives."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_network import FEATURES, scan, tiny_backbone, tiny_extractor
+
+from medmeta.errors import ModelError
+from medmeta.models import twin
+from medmeta.models.backbones import Backbone
+from medmeta.models.features import FeatureExtractor
+from medmeta.models.twin import TwinExtractor, TwinSpace
+
+SCANS = [scan(kind, i) for kind in range(3) for i in range(2)]
+SIZES = (FEATURES, FEATURES, 8, 8, 6, 6)
+
+
+def other_backbone() -> Backbone:
+    """The tiny network with other weights."""
+    found = tiny_backbone()
+    for value in found.network.parameters():
+        value.data = value.data.flip(0)
+    return replace(found, card=replace(found.card, name="tiny_medical"), sha256="2" * 64)
+
+
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> TwinExtractor:
+    monkeypatch.setattr(twin, "MEDICAL", {"tiny": "tiny_medical"})
+    monkeypatch.setattr(twin, "load_backbone", lambda name: {"tiny_medical": other_backbone()}[name])
+    return TwinExtractor.beside(tiny_extractor())
+
+
+def test_an_extractors_statistics_are_averaged_over_the_views() -> None:
+    extractor = tiny_extractor()
+    found = extractor.statistics(SCANS)
+    assert extractor.blocks == SIZES
+    assert found.shape == (len(SCANS), sum(SIZES))
+    for row, one in zip(found, SCANS, strict=True):
+        expected = torch.stack([extractor.trunk.statistics(view[None])[0] for view in extractor.stack(one)])
+        torch.testing.assert_close(row, expected.mean(dim=0), atol=1e-5, rtol=0)
+    assert torch.equal(extractor.extract(SCANS), found[:, :FEATURES])
+    assert extractor.statistics([]).shape == (0, sum(SIZES))
+
+
+def test_a_scan_alone_has_the_statistics_of_the_batch() -> None:
+    batch = tiny_extractor().statistics(SCANS)
+    assert torch.equal(tiny_extractor().statistics(SCANS[4:5])[0], batch[4])
+
+
+def test_the_originals_features_come_first(both: TwinExtractor) -> None:
+    found = both.extract(SCANS)
+    assert both.blocks == (*SIZES, *SIZES)
+    half = sum(SIZES)
+    assert torch.equal(found[:, :half], tiny_extractor().statistics(SCANS))
+    other = FeatureExtractor(other_backbone(), torch.device("cpu"))
+    assert torch.equal(found[:, half:], other.statistics(SCANS))
+    assert not torch.equal(found[:, half:], found[:, :half])
+
+
+def test_the_second_trunk_is_loaded_once(both: TwinExtractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twin, "load_backbone", None)
+    assert TwinExtractor.beside(both.original).medical is both.medical
+    assert type(both.medical) is type(both.original)
+
+
+def test_a_backbone_without_a_medical_trunk_is_named() -> None:
+    with pytest.raises(ModelError, match="no medical trunk goes with tiny"):
+        TwinExtractor.beside(tiny_extractor())
+
+
+def test_progress_runs_once_from_start_to_end(both: TwinExtractor) -> None:
+    told: list[float] = []
+    both.extract(SCANS, progress=lambda fraction, _: told.append(fraction))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert any(0.0 < fraction < 0.5 for fraction in told)
+
+
+def test_the_space_is_unit_blocks_around_the_centre(both: TwinExtractor) -> None:
+    centre = torch.linspace(-1, 1, sum(both.blocks)).double()
+    space = TwinSpace(both, centre)
+    found, features = space.embed(SCANS), both.extract(SCANS).double() - centre
+    assert space.size == len(centre) == found.shape[1]
+    at = 0
+    for size in both.blocks:
+        block = features[:, at : at + size].numpy()
+        expected = block / np.linalg.norm(block, axis=1, keepdims=True) / len(both.blocks) ** 0.5
+        np.testing.assert_allclose(found[:, at : at + size], expected, atol=1e-12)
+        at += size
+    np.testing.assert_allclose(found.norm(dim=1), 1.0, atol=1e-12)
