@@ -37,7 +37,7 @@ DEFAULT = Recipe()
 #: One part changed at a time; the figure is what the change costs (or brings).
 VARIANTS: Mapping[str, Recipe] = {
     "untrained": replace(DEFAULT, epochs=0),
-    "no generation": replace(DEFAULT, parts=replace(DEFAULT.parts, generation=False)),
+    "with generation": replace(DEFAULT, parts=replace(DEFAULT.parts, generation=True)),
     "no inner loop": replace(DEFAULT, parts=replace(DEFAULT.parts, steps=0)),
     "no metric": replace(DEFAULT, parts=replace(DEFAULT.parts, metric=False)),
     "no stack": replace(DEFAULT, parts=replace(DEFAULT.parts, stack=False)),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from tqdm import tqdm
 
 from medmeta.console import bar, write
 from medmeta.errors import TaskError
@@ -17,6 +21,7 @@ from medmeta.progress import part
 
 if TYPE_CHECKING:  # commands import what they run; asking for help stays quick
     from medmeta.scans.scan import Intake
+    from medmeta.tasks.labelled_set import LabelledSet
     from medmeta.tasks.task import Task
 
 Value = TypeVar("Value", int, str)
@@ -73,6 +78,45 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     few_shot.add_argument("--device", default="auto", help="auto, cpu or cuda")
     few_shot.add_argument("--jobs", type=_number, metavar="N", help="processes (default: one a core)")
     few_shot.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+    _add_claims(measure)
+
+
+def _add_claims(measure: Callable[[str, Run, str], argparse.ArgumentParser]) -> None:
+    claims = measure(
+        "claims", _claims, "The founding claims: what was promised, and what a run here reaches."
+    )
+    source = "folders or ZIPs of class folders, with or without labels.csv (file,label,group)"
+    claims.add_argument(
+        "--data-train", nargs="+", type=Path, required=True, metavar="SRC", help=f"meta-train sets: {source}"
+    )
+    claims.add_argument(
+        "--data-test", nargs="+", type=Path, required=True, metavar="SRC", help=f"test sets: {source}"
+    )
+    claims.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder that keeps each row and training, so that an interrupted run goes on; what `bench few-shot` "
+        "wrote there with --json is taken over",
+    )
+    claims.add_argument("--rows", type=_names, default=[], metavar="A,B", help="rows (default: all)")
+    claims.add_argument(
+        "--episodes", type=_number, metavar="N", help="few-shot episodes a test set (default: 600, quick: 20)"
+    )
+    claims.add_argument(
+        "--quick", action="store_true", help="small sizes: a first look in minutes, not hours"
+    )
+    claims.add_argument(
+        "--near-trunk",
+        type=Path,
+        metavar="FILE",
+        help="a trunk of benchmarks.train_trunk --leave-out-classes for the row near_domain",
+    )
+    claims.add_argument("--seed", type=int, default=0)
+    claims.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    claims.add_argument("--jobs", type=_number, metavar="N", help="processes (default: one a core)")
+    claims.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")
 
 
 def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
@@ -84,6 +128,7 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.evaluation.provenance import package_version
     from medmeta.learners.registry import make_learner
     from medmeta.reports.few_shot_table import as_markdown, as_text
+    from medmeta.training.claims.few_shot import weights_of
 
     shared = extractor(options.device)
     learners = {name: make_learner(name, shared) for name in options.learners}
@@ -121,6 +166,7 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
             "jobs": usable_jobs(options.jobs),
             "device": shared.device_name,
             "backbone_sha256": shared.backbone.sha256,
+            "weights": {learner.name: weights_of(learner.name) for learner in learners.values()},
         },
         **parts,
         "data_sets": [_data_set(task, found) for task, found in read],
@@ -139,6 +185,72 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
     if options.markdown is not None:
         write(options.markdown, as_markdown(document))
     return document
+
+
+def _claims(options: argparse.Namespace) -> dict[str, Any]:
+    from medmeta.api import extractor
+    from medmeta.reports.claims_table import as_markdown, row_as_text
+    from medmeta.training.claims.ground import QUICK, Ground, Sizes
+    from medmeta.training.claims.table import chosen, run_claims
+
+    claims = chosen(options.rows)
+    sizes = QUICK if options.quick else Sizes()
+    if options.episodes is not None:
+        sizes = replace(sizes, episodes=options.episodes)
+    sources = [*options.data_train, *options.data_test]
+    if missing := [path for path in sources if not path.exists()]:
+        raise TaskError(f"{missing[0]}: no such file or folder; give folders or ZIPs of class folders")
+    with bar() as progress:
+        ground = Ground(
+            read_train=lambda: [_labelled_set(path) for path in options.data_train],
+            read_test=lambda: [_read(path)[0] for path in options.data_test],
+            extractor=extractor(options.device),
+            out=options.out,
+            sizes=sizes,
+            seed=options.seed,
+            near_trunk=options.near_trunk,
+            jobs=options.jobs,
+            progress=progress,
+        )
+        rows = run_claims(
+            ground, claims, _fingerprint(sources), lambda row: tqdm.write(row_as_text(row), file=sys.stdout)
+        )
+    print(RESEARCH_USE_ONLY)
+    document = {
+        "settings": {
+            "data_train": [path.stem for path in options.data_train],
+            "data_test": [path.stem for path in options.data_test],
+            "rows": [claim.name for claim in claims],
+            "quick": options.quick,
+            "sizes": asdict(sizes),
+            "seed": options.seed,
+            "device": ground.extractor.device_name,
+            "backbone_sha256": ground.extractor.backbone.sha256,
+        },
+        "rows": rows,
+        "research_use_only": RESEARCH_USE_ONLY,
+    }
+    if options.markdown is not None:
+        write(options.markdown, as_markdown(document))
+    return document
+
+
+def _fingerprint(sources: Sequence[Path]) -> str:
+    """Hash of the sources' places, sizes and times: whether kept rows belong to them."""
+    digest = hashlib.sha256()
+    for source in sources:
+        for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
+            about = path.stat()
+            digest.update(f"{path.resolve()} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _labelled_set(path: Path) -> LabelledSet:
+    from medmeta.tasks.domains import domain_of
+    from medmeta.tasks.labelled_set import LabelledSet
+
+    task, _ = _read(path)
+    return LabelledSet.from_task(task, domain_of(task.name, task.scans))
 
 
 def _read(path: Path) -> tuple[Task, Intake]:

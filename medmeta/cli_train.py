@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,13 +62,16 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         sets = _open(options.data, group)
         train, left_out = _divided(sets, chosen.left_out)
         bank = _bank(sets, settings, device, options.out, group)
+        # Texts have features of their own length; a network's stages bring theirs.
+        plain = not settings.meta.meta_model.dynamic_stages
+        blocks = (bank.rows([train[0].name])[0].shape[1],) if plain else None
         builder, validation = _tasks(train, left_out, settings, options.seed)
         trainer = MetaTrainer(
             settings.meta.to_dict(),
             settings.meta.inner_loop.max_steps,
             chosen.meta_lr,
             settings.meta.inner_loop.lr,
-            build=build_model,
+            build=partial(build_model, blocks=blocks),
             weight_decay=settings.meta.meta_model.weight_decay,
             clip=chosen.clip,
             mixed_precision=chosen.mixed_precision,
@@ -137,18 +141,22 @@ def _bank(
     sets: Sequence[LabelledSet], settings: Settings, device: str, out: Path, group: Workers
 ) -> FeatureBank:
     """Features of all sets; the first process computes them, the others read what it kept."""
-    from medmeta.learners.registry import load_extractor
+    from medmeta.models.backbones import load_backbone, pick_device
+    from medmeta.models.features import FeatureExtractor
+    from medmeta.training.build import rows_for
     from medmeta.training.tensors import FeatureBank, extract_features
 
     name = settings.training.text_encoder
     encode = _encoder(name)
-    extractor = load_extractor(device, settings.meta.meta_model.backbone)
+    meta = settings.meta.meta_model
+    backbone = load_backbone(meta.backbone, pretrained=meta.pretrained, seed=meta.seed)
+    rows = rows_for(settings.meta, FeatureExtractor(backbone, pick_device(device)))
 
     def features() -> FeatureBank:
-        made_with = f"{extractor.backbone.sha256} {name}"
+        made_with = f"{backbone.sha256} {name} {getattr(rows, 'start', '')}"
         with _shown(group) as progress:
             found = extract_features(
-                sets, extractor, made_with, out / "features", encode=encode, progress=progress
+                sets, rows, made_with, out / "features", encode=encode, progress=progress
             )
         return FeatureBank(sets, found, encode if settings.meta.meta_model.text else None)
 

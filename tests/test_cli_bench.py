@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import stripes
+from tiny_network import tiny_extractor
 
 from medmeta.api import extractor
+from medmeta.cli import main
 from medmeta.cli_bench import add_bench
 from medmeta.errors import MedMetaError, ModelError, TaskError
-from medmeta.learners.registry import make_learner
+from medmeta.learners.registry import DEFAULT_LEARNER, make_learner
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.scans.intake import read_source
 from medmeta.tasks.episodes import draw_episodes
 from medmeta.tasks.task import make_task
+from medmeta.training.claims.few_shot import weights_of
+from medmeta.training.claims.ground import Sizes
 
 PICTURES = 7
 
@@ -75,8 +79,9 @@ def few_shot(
 def test_json_has_what_the_design_names(few_shot: tuple[dict[str, Any], str, Path]) -> None:
     result = few_shot[0]
     assert result["settings"] | {"device": "", "backbone_sha256": ""} == {
+        "weights": {DEFAULT_LEARNER: weights_of(DEFAULT_LEARNER), "prototypes": ""},
         "data": ["plain", "grouped"],
-        "learners": ["anchor", "prototypes"],
+        "learners": [DEFAULT_LEARNER, "prototypes"],
         "shots": [1, 2],
         "ways": "all",
         "queries": 3,
@@ -91,14 +96,14 @@ def test_json_has_what_the_design_names(few_shot: tuple[dict[str, Any], str, Pat
         (shots, data, learner, episodes)
         for shots in (1, 2)
         for data in ("plain", "grouped")
-        for learner, episodes in (("anchor", 4), ("prototypes", 3))
+        for learner, episodes in ((DEFAULT_LEARNER, 4), ("prototypes", 3))
     ]
     for row in result["results"]:
         assert len(row["per_episode"]) == row["n_episodes"]
         assert row["accuracy_mean"] == pytest.approx(np.mean(row["per_episode"]))
         assert set(row) >= {"ci95", "seconds_adapt"}
     assert [(p["shots"], p["data"], p["learner"], p["against"]) for p in result["paired"]] == [
-        (shots, data, "anchor", "prototypes") for shots in (1, 2) for data in ("plain", "grouped")
+        (shots, data, DEFAULT_LEARNER, "prototypes") for shots in (1, 2) for data in ("plain", "grouped")
     ]
     assert set(result["paired"][0]) >= {"difference", "ci95", "ci95_patients", "n_episodes"}
     assert set(result["paired_all"][0]) >= {
@@ -118,7 +123,7 @@ def test_accuracies_are_those_of_adapting_by_hand(
     few_shot: tuple[dict[str, Any], str, Path], data: tuple[Path, Path]
 ) -> None:
     task = make_task(read_source(data[1], key=bytes(32)).accepted, "grouped")
-    learner = make_learner("anchor", extractor("cpu"))
+    learner = make_learner("default", extractor("cpu"))
     found = next(r for r in few_shot[0]["results"] if (r["shots"], r["data"]) == (2, "grouped"))
     for number, episode in enumerate(draw_episodes(task, shots=2, queries=3, episodes=4, seed=7)):
         answer = learner.adapt(task.subset(episode.support)).predict([task.scans[i] for i in episode.query])
@@ -185,6 +190,64 @@ def test_wrong_usage_is_told(wrong: tuple[str, str], capsys: pytest.CaptureFixtu
         parsed(["--data", "x", "--learners", "ridge", *wrong])
     assert stopped.value.code == 2
     assert wrong[0] in capsys.readouterr().err
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claims at the smallest sizes, on a tiny trunk."""
+    tiny = Sizes(
+        episodes=2,
+        shots=1,
+        queries=2,
+        left_outs=1,
+        validation_tasks=1,
+        our_epochs=1,
+        tasks_per_epoch=4,
+        seeds=1,
+        rank=2,
+    )
+    monkeypatch.setattr("medmeta.training.claims.ground.QUICK", tiny)
+    monkeypatch.setattr("medmeta.api.extractor", lambda device: tiny_extractor())
+
+
+@pytest.mark.usefixtures("small")
+def test_claims_are_measured_kept_and_written(
+    data: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, table = tmp_path / "out", tmp_path / "new" / "table.md"
+    arguments = [
+        *("bench", "claims", "--data-train", *data, "--data-test", data[0], "--out", out, "--quick"),
+        *("--rows", "sampler,lung", "--device", "cpu", "--jobs", "1", "--markdown", table),
+    ]
+    assert main([*map(str, arguments), "--json", str(tmp_path / "a.json")]) == 0
+    shown = capsys.readouterr().out
+    first = json.loads((tmp_path / "a.json").read_text())
+    assert [row["claim"] for row in first["rows"]] == ["lung", "sampler"]
+    lung, sampler = first["rows"]
+    assert (lung["met"], lung["reached"]) == (None, "not measured")
+    assert "no medical trunk goes with tiny" in lung["how"]
+    assert sampler["met"] in (True, False)
+    assert (sampler["n"], sampler["target"]) == (1, "25 % less time")
+    assert first["settings"]["quick"]
+    assert first["settings"]["sizes"]["shots"] == 1
+    assert "sampler: difficulty-adaptive sampling" in shown
+    assert RESEARCH_USE_ONLY in shown
+    assert "| 25 % less time |" in table.read_text()
+    assert main([*map(str, arguments), "--json", str(tmp_path / "b.json")]) == 0
+    assert json.loads((tmp_path / "b.json").read_text())["rows"][1] == sampler
+    (data[0] / "lying" / "0.png").touch()
+    assert main([*map(str, arguments), "--json", str(tmp_path / "c.json"), "--episodes", "1"]) == 0
+    assert json.loads((tmp_path / "c.json").read_text())["rows"][1]["identity"] != sampler["identity"]
+
+
+def test_unknown_rows_and_absent_data_are_named(
+    data: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = ["--data-test", str(data[0]), "--out", str(tmp_path), "--quick"]
+    assert main(["bench", "claims", "--data-train", str(data[1]), *rest, "--rows", "lung,fame"]) == 1
+    assert "no row is called fame; there are: over_maml, convergence" in capsys.readouterr().err
+    assert main(["bench", "claims", "--data-train", str(tmp_path / "nowhere"), *rest]) == 1
+    assert "nowhere: no such file or folder" in capsys.readouterr().err
 
 
 def test_defaults_are_the_protocols() -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import pytest
 import torch
 from helpers import stripes
+from tiny_network import tiny_backbone
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from medmeta.cli import main
 from medmeta.cli_train import add_train
 from medmeta.errors import MedMetaError, ModelError, TaskError
+from medmeta.models.backbones import CARDS
 from medmeta.models.episodic import EpisodeResult, EpisodicModel
 from medmeta.progress import Progress, silent
 from medmeta.scans.scan import Scan
@@ -34,6 +38,7 @@ class Stub(EpisodicModel):
         self.config = config
         self.map = nn.Parameter(torch.eye(SIZE))
         self.inner_steps, self.inner_lr = 0, 0.0
+        self.blocks: tuple[int, ...] | None = None
 
     def episode(self, task: FeatureTask, generator: torch.Generator) -> EpisodeResult:
         z, query = task.support @ self.map, task.query @ self.map
@@ -63,13 +68,16 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> tuple[Look, list[Stub]]:
     look, built = Look(), []
     build = ModuleType("medmeta.training.build")
 
-    def build_model(config: dict[str, Any]) -> Stub:
+    def build_model(config: dict[str, Any], *, blocks: tuple[int, ...] | None) -> Stub:
         built.append(Stub(config))
+        built[-1].blocks = blocks
         return built[-1]
 
     build.build_model = build_model  # type: ignore[attr-defined]
+    build.rows_for = lambda config, extractor: extractor  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "medmeta.training.build", build)
-    monkeypatch.setattr("medmeta.learners.registry.load_extractor", lambda device, backbone: look)
+    monkeypatch.setattr("medmeta.models.backbones.load_backbone", lambda *_, **__: look.backbone)
+    monkeypatch.setattr("medmeta.models.features.FeatureExtractor", lambda backbone, device: look)
     return look, built
 
 
@@ -148,6 +156,7 @@ def test_it_trains_resumes_and_looks_at_every_scan_once(
     assert (built[0].inner_steps, built[0].inner_lr) == (3, 0.05)
     assert built[0].config["inner_loop"]["max_steps"] == 3
     assert built[0].config["meta_model"]["backbone"] == "efficientnet_lite0"
+    assert built[0].blocks == (SIZE,)
     assert "research" in capsys.readouterr().out.lower()
     again = train(data, config, tmp_path / "out")
     assert look.asked == 24
@@ -200,3 +209,30 @@ def test_a_configuration_that_is_no_json_is_named(data: list[str], tmp_path: Pat
         train(data, tmp_path / "c.json", tmp_path / "out")
     with pytest.raises(ModelError, match=r"absent\.json is missing"):
         train(data, tmp_path / "absent.json", tmp_path / "out")
+
+
+def test_the_shell_has_the_command(
+    data: list[str], config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--data", *data, "--out", str(tmp_path / "out"), "--device", "cpu", "--config"]
+    result = tmp_path / "result.json"
+    assert main([*arguments, str(config), "--epochs", "1", "--json", str(result)]) == 0
+    assert json.loads(result.read_text())["epochs"] == 1
+    assert main([*arguments, str(tmp_path / "absent.json")]) == 1
+    assert "absent.json is missing" in capsys.readouterr().err
+
+
+def test_a_dynamic_stage_trains_on_its_maps(
+    data: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # the real model and extractor, on a tiny trunk
+    backbone = CARDS["efficientnet_lite0"]
+    tiny = tiny_backbone()
+    tiny = replace(tiny, card=replace(tiny.card, name=backbone.name))
+    for place in ("backbones", "cnn_meta"):
+        monkeypatch.setattr(f"medmeta.models.{place}.load_backbone", lambda *_, **__: tiny)
+    for number, dynamic in enumerate((["conv3", "fc"], ["fc"])):
+        model = {"type": "cnn_meta", "backbone": backbone.name, "dynamic_layers": dynamic}
+        path = write(tmp_path / "c.json", {"epochs": 1}, meta_model=model)
+        result = train(data, path, tmp_path / f"out{number}")
+        assert (result["epochs"], result["history"][0]["skipped"]) == (1, 0)

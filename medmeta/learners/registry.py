@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from medmeta.errors import ModelError
-from medmeta.learners import frozen, tuned
+from medmeta.learners import cnn_meta, frozen, tuned
 from medmeta.learners.anchor import anchor
 from medmeta.learners.anil import anil
 from medmeta.learners.base import Learner, TaskModel
@@ -43,7 +43,7 @@ LEARNERS: Mapping[str, Callable[[FeatureExtractor], Learner]] = MappingProxyType
     }
 )
 #: What the pages and the shell use unless told otherwise.
-DEFAULT_LEARNER = "anchor"
+DEFAULT_LEARNER = "medmeta"
 #: Simple methods every evaluation compares with, on the same folds.
 BASELINES = ("prototypes", "logistic", "ridge")
 
@@ -78,6 +78,8 @@ def load_task_model(folder: Path, extractor: FeatureExtractor) -> TaskModel:
     tensors, card = weights.read(folder / "model.safetensors")
     if card.get("format") == tuned.FORMAT:
         return tuned.load_tuned(folder, extractor)
+    if card.get("format") == cnn_meta.FORMAT:
+        return cnn_meta.load_cnn_meta(folder, extractor)
     if card.get("format") != frozen.FORMAT:
         raise ModelError(f"{folder.name} holds a model of another format; adapt again with this version")
     return frozen.restore(folder.name, tensors, card, extractor)

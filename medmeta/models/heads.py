@@ -140,8 +140,8 @@ def balance(targets: Tensor, classes: int, masks: Tensor) -> Tensor:
     used = F.one_hot(targets, classes)[None] * masks[:, :, None]  # (f, n, C)
     counts = used.sum(dim=1, keepdim=True).clamp(min=1)
     present = (used.sum(dim=1, keepdim=True) > 0).sum(dim=2, keepdim=True).clamp(min=1)
-    share = masks.sum(dim=1)[:, None, None] / (present * counts)
-    return (used * share).sum(dim=2).to(torch.float64)
+    share = masks.sum(dim=1)[:, None, None].to(torch.float64) / (present * counts)
+    return (used * share).sum(dim=2)
 
 
 def _absent(targets: Tensor, classes: int, masks: Tensor) -> Tensor:

@@ -30,6 +30,8 @@ def untrained(kind: type[Network], seed: int) -> Network:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
     branches = [module for module in network.modules() if isinstance(module, BasicBlock)]

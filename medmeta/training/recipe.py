@@ -44,12 +44,12 @@ class Recipe:
     bound: float = 0.5
     parts: Parts = field(default_factory=Parts)
     shots: tuple[int, ...] = (1, 5, 5, 10)
-    ways: tuple[int | str, ...] = (2, 3, 5, "all")
+    ways: tuple[int | str, ...] = (3, 5, "all", "all")
     sampler: str = "uniform"
-    epochs: int = 10
+    epochs: int = 4
     tasks_per_epoch: int = 120
     tasks_per_batch: int = 4
-    meta_lr: float = 1e-2
+    meta_lr: float = 2e-3
     weight_decay: float = 1e-4
     seed: int = 0
 
