@@ -1,4 +1,4 @@
-"""How long adapting takes, beside the bare backbone's forward pass over the same views.
+"""How long adapting takes, beside the bare forward pass of both trunks over the same views.
 
 python -m benchmarks.adapt_time --support ../shared/data/dicom/kermany_cxr_dicom.zip [--shots 5] [--rounds 10]
 
@@ -23,6 +23,7 @@ from medmeta.api import intake
 from medmeta.learners.registry import load_extractor, make_learner
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.threads import one_thread
+from medmeta.models.twin import TwinExtractor
 from medmeta.tasks.task import Task, make_task
 
 
@@ -35,9 +36,11 @@ def first_scans(source: Path, shots: int) -> Task:
     return everything.subset(kept)
 
 
-def fresh(extractor: FeatureExtractor) -> FeatureExtractor:
-    """The same backbone with nothing remembered."""
-    return FeatureExtractor(extractor.backbone, extractor.device)
+def fresh(twin: TwinExtractor) -> FeatureExtractor:
+    """The same trunks, loaded, with nothing remembered."""
+    extractor = FeatureExtractor(twin.original.backbone, twin.original.device)
+    extractor.companion(lambda: twin.medical.backbone)
+    return extractor
 
 
 def synchronise(device: torch.device) -> None:
@@ -58,6 +61,7 @@ def main() -> None:
     task = first_scans(options.support, options.shots)
     cores = torch.get_num_threads()
     extractor = load_extractor(options.device)
+    twin = TwinExtractor.beside(extractor)
     stacks = [extractor.stack(scan) for scan in task.scans]
     print(
         f"{len(task.classes)} classes, {len(task.scans)} scans, {sum(map(len, stacks))} views, {extractor.device_name}"
@@ -66,16 +70,17 @@ def main() -> None:
     for number in range(options.rounds + 1):
         start = time.perf_counter()
         with one_thread(), ThreadPoolExecutor(cores) as pool:
-            list(pool.map(extractor.forward, stacks))
+            list(pool.map(twin.original.forward, stacks))
+            list(pool.map(twin.medical.forward, stacks))
         synchronise(extractor.device)
         middle = time.perf_counter()
-        make_learner("default", fresh(extractor)).adapt(task)
+        make_learner("default", fresh(twin)).adapt(task)
         end = time.perf_counter()
         if number:  # the first round warms up
             bare.append(middle - start)
             whole.append(end - middle)
     ratios = [a / b for a, b in zip(whole, bare, strict=True)]
-    print(f"bare backbone   {statistics.median(bare):7.3f} s  ({min(bare):.3f}-{max(bare):.3f})")
+    print(f"bare trunks     {statistics.median(bare):7.3f} s  ({min(bare):.3f}-{max(bare):.3f})")
     print(
         f"adapt           {statistics.median(whole):7.3f} s  ({min(whole):.3f}-{max(whole):.3f})   target < 3"
     )

@@ -108,7 +108,11 @@ def main() -> None:
                 flush=True,
             )
         each = report.seconds / report.steps
-        print(f"{method}: {report.steps} steps, {report.seconds:.0f} s, {each:.2f} s a step", flush=True)
+        judging = " (validation included)" if fixed else ""
+        print(
+            f"{method}: {report.steps} steps, {report.seconds:.0f} s, {each:.2f} s a step{judging}",
+            flush=True,
+        )
         if options.install:
             about = {
                 "method": method,

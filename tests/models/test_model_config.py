@@ -95,7 +95,7 @@ def test_conv4_starts_untrained_without_being_told() -> None:
         (
             "meta_model",
             {"type": "cnn_meta", "backbone": "vgg"},
-            r"there are: efficientnet_lite0, resnet18, resnet34, conv4",
+            r"there are: efficientnet_lite0, medical_lite0, resnet18, resnet34, conv4",
         ),
         ("meta_model", {"type": "cnn_meta", "backbone": 3}, "a backbone by name, found 3"),
         (
