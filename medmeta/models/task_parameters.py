@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -34,5 +35,6 @@ class Layout:
         strength, blocks, gains = torch.split(vector, list(self.group_sizes))
         if self.off:
             blocks = blocks.index_fill(0, torch.tensor(self.off), -torch.inf)
-        squares = torch.softmax(2.0 * blocks, dim=0) * self.blocks
-        return strength[0].exp(), squares.sqrt(), gains.exp()
+        # Half a logarithm, not a root: a block that is off has weight 0, where the root's gradient is infinite.
+        weights = (0.5 * torch.log_softmax(2.0 * blocks, dim=0)).exp() * math.sqrt(self.blocks)
+        return strength[0].exp(), weights, gains.exp()
