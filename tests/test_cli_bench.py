@@ -208,6 +208,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr("medmeta.training.claims.ground.QUICK", tiny)
     monkeypatch.setattr("medmeta.api.extractor", lambda device: tiny_extractor())
+    monkeypatch.setattr("medmeta.training.claims.curves.Race.gained", True)
 
 
 @pytest.mark.usefixtures("small")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from medmeta.errors import TaskError
 from medmeta.evaluation.paired import t_interval
 from medmeta.training.claims.claim import ClaimResult
 
@@ -77,6 +78,11 @@ class Race:
     bests: tuple[float, float]
 
     @property
+    def gained(self) -> bool:
+        """Training raised the reference above its start; if not, its time to its best says nothing."""
+        return self.goal > self.starts[0] + ROUNDING
+
+    @property
     def share(self) -> float | None:
         """The challenger's cost over the reference's."""
         return None if self.challenger is None else self.challenger / self.reference
@@ -100,7 +106,7 @@ def race(reference: Curve, challenger: Curve, *, start_counts: bool) -> Race:
 
 
 def saving(races: Mapping[str, Race], target: float, unit: str, of: str, how: str) -> ClaimResult:
-    """The mean saving over races, in percent of the reference's cost; a race that was not won to the end is told.
+    """The mean saving over races, in percent of the reference's cost; what could not be raced or was lost is told.
 
     Args:
         races: by what tells them apart.
@@ -108,19 +114,34 @@ def saving(races: Mapping[str, Race], target: float, unit: str, of: str, how: st
         unit: what is saved, for example ``"less time"``.
         of: what a race is one of.
         how: see `ClaimResult`.
+
+    Raises:
+        TaskError: training raised the reference above its start in none of them.
     """
-    saved = [100.0 * (1.0 - each.share) for each in races.values() if each.share is not None]
-    missed = len(races) - len(saved)
+    run = [each for each in races.values() if each.gained]
+    if not run:
+        found = "; ".join(
+            f"{name}: {each.starts[0]:.3f} before and {each.goal:.3f} at best after training, the challenger "
+            f"{each.starts[1]:.3f} and {each.bests[1]:.3f}"
+            for name, each in races.items()
+        )
+        raise TaskError(
+            f"training did not raise the reference above its start, so nothing can be raced to ({found})"
+        )
+    saved = [100.0 * (1.0 - each.share) for each in run if each.share is not None]
+    missed, idle = len(run) - len(saved), len(races) - len(run)
     value = sum(saved) / len(saved) if saved else None
     words = "the accuracy was not reached" if value is None else f"{value:.0f} % {unit}"
     if saved and missed:
-        words += f"; the accuracy was not reached in {missed} of {len(races)}"
+        words += f"; the accuracy was not reached in {missed} of {len(run)}"
+    if idle:
+        words += f"; left out are {idle} in which training did not raise the reference above its start"
     return ClaimResult(
         reached=words,
         met=not missed and value is not None and value >= target,
         value=value,
         interval=t_interval(saved) if len(saved) > 1 else None,
-        n=len(races),
+        n=len(run),
         of=of,
         how=how,
         details={

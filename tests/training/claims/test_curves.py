@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from medmeta.errors import TaskError
 from medmeta.training.claims.curves import Curve, Race, race, saving
 
 
@@ -74,3 +75,17 @@ def test_saving_tells_what_was_not_reached() -> None:
     assert (none.value, none.met, none.reached) == (None, False, "the accuracy was not reached")
     slower = saving(runs(3.0), 40.0, "less time", "pairs", "how")
     assert (slower.value, slower.met, slower.interval) == (pytest.approx(-200.0), False, None)
+
+
+def test_a_reference_that_gained_nothing_is_no_race() -> None:
+    idle = race(Curve((0.0, 5.0), (0.7, 0.7)), Curve((0.1, 1.0), (0.8, 0.8)), start_counts=True)
+    assert not idle.gained
+    found = saving({**runs(0.5), "idle": idle}, 40.0, "less time", "pairs", "how")
+    assert (found.value, found.n, found.met) == (pytest.approx(50.0), 1, True)
+    assert found.reached.endswith(
+        "left out are 1 in which training did not raise the reference above its start"
+    )
+    with pytest.raises(
+        TaskError, match=r"a: 0\.700 before and 0\.700 at best after training, the challenger 0\.800"
+    ):
+        saving({"a": idle}, 40.0, "less time", "pairs", "how")
