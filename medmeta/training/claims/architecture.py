@@ -70,8 +70,8 @@ def measure(ground: Ground, space: Space = SPACE) -> ClaimResult:
         "fewer steps",
         "left-out modalities",
         f"{ground.sizes.trials} configurations tried (hypernetwork and metric on or off, inner steps, bound, rank), "
-        "the best chosen by accuracy on one left-out set; outer steps to the default's best accuracy on another left-out "
-        "set, an untrained model that is that good having taken none",
+        "the best chosen by accuracy on one left-out set; outer steps to the default's best accuracy on "
+        "another left-out set, an untrained model that is that good having taken none",
     )
     return replace(outcome, details={"races": outcome.details, "searches": searches})
 
