@@ -182,7 +182,8 @@ class InnerLoopLearner:
         if not path.exists():
             raise ModelError(
                 f"{name} needs meta-trained weights, but {path.name} is missing; meta-train them with "
-                f"`python -m medmeta train` and the model {name!r}, then put them at {path.parent.name}/{path.name}"
+                f"`python -m benchmarks.train_maml --methods {name} --install`, which writes "
+                f"{path.parent.name}/{path.name}"
             )
         loop = InnerLoop.load(path, extractor.backbone, name)
         return cls(name, loop.to(extractor.device).requires_grad_(False), extractor)
