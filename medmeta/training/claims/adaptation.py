@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from itertools import count
+from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
@@ -17,7 +16,6 @@ from medmeta.evaluation.result import Interval
 from medmeta.learners.finetune import FineTuner, finetune
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.functional import TailClassifier
-from medmeta.progress import Progress
 from medmeta.tasks.episodes import draw_episodes
 from medmeta.tasks.task import Task
 from medmeta.training.claims.claim import Claim, ClaimResult
@@ -29,35 +27,6 @@ DRAWS = 2000
 
 class _ReachedError(Exception):
     """Fine-tuning is as accurate as asked for; it need not go on."""
-
-
-def _unwatched(network: TailClassifier, steps: int) -> None:
-    """Take no notice."""
-
-
-@dataclass(frozen=True, eq=False)
-class WatchedFineTuner(FineTuner):
-    """Fine-tuning that shows its network before the first step and after each one.
-
-    Attributes:
-        watch: given the network and the steps done.
-    """
-
-    watch: Callable[[TailClassifier, int], None] = _unwatched
-
-    @classmethod
-    def of(cls, tuner: FineTuner, watch: Callable[[TailClassifier, int], None]) -> WatchedFineTuner:
-        return cls(**{each.name: getattr(tuner, each.name) for each in fields(tuner)}, watch=watch)
-
-    def _train(self, network: TailClassifier, maps: Tensor, targets: Tensor, progress: Progress) -> None:
-        done = count()
-
-        def told(fraction: float, message: str) -> None:
-            self.watch(network, next(done))
-            progress(fraction, message)
-
-        super()._train(network, maps, targets, told)
-        self.watch(network, next(done))
 
 
 @dataclass(frozen=True)
@@ -106,7 +75,7 @@ def fine_tune(
         since = clock()
 
     with contextlib.suppress(_ReachedError):
-        WatchedFineTuner.of(tuner, watch).adapt(support)
+        tuner.adapt(support, after_step=watch)
     return last
 
 
