@@ -94,12 +94,19 @@ def explicit_map(basis: Tensor, gains: Tensor, scale: Tensor) -> NDArray[np.floa
 
 
 def closed_form_ridge(
-    x: NDArray[np.float64], targets: NDArray[np.int64], classes: int, strength: float
+    x: NDArray[np.float64],
+    targets: NDArray[np.int64],
+    classes: int,
+    strength: float,
+    kept: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
-    """``(D + 1, C)`` weights and, last, intercept: balanced ridge on centred one-hot targets, normal equations."""
+    """``(D + 1, C)`` weights and, last, intercept: balanced ridge on centred one-hot targets, normal equations.
+
+    ``kept`` are the scans that take part; weights are those of all.
+    """
     design = np.hstack([x, np.ones((len(x), 1))])
     counts = np.bincount(targets, minlength=classes)
-    weight = len(x) / ((counts > 0).sum() * counts[targets])
+    weight = len(x) / ((counts > 0).sum() * counts[targets]) * (True if kept is None else kept)
     goal = np.eye(classes)[targets] - 1.0 / classes
     system = design.T @ (weight[:, None] * design) + strength * np.eye(design.shape[1])
     found: NDArray[np.float64] = np.linalg.solve(system, design.T @ (weight[:, None] * goal))

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from medmeta.errors import ModelError
 from medmeta.models import gradient_correction as correction
@@ -24,9 +23,7 @@ from medmeta.models.backbones import Backbone, load_backbone
 from medmeta.models.deep_core import Core, Space
 from medmeta.models.deep_film import DeepFilm
 from medmeta.models.episodic import EpisodeResult, EpisodicModel
-from medmeta.models.feature_space import kernel
 from medmeta.models.hypernetwork import Hypernetwork
-from medmeta.models.kernel_ridge import left_out_scores
 from medmeta.models.meta_model import Parts
 from medmeta.models.model_config import HEAD, MetaConfig, parse_config
 from medmeta.models.stack import Stack
@@ -206,23 +203,22 @@ class CnnMetaModel(EpisodicModel):
         with torch.no_grad():
             plain = self._embedded(below, zero)
         base = replace(task, support=plain, query=plain[:0], query_targets=task.query_targets[:0])
-        products, folds = self.core.prepare(base)
-        start = self.core.begin(base, products, folds, generator)
-        generated = self.head(start.descriptor)
+        batch = self.core.prepare([base])
+        descriptors = self.core.describe(batch, [generator])
+        start = self.core.begin(batch, descriptors)
+        generated = self.head(descriptors[0])
         sizes = torch.tensor(self.film.group_sizes, device=self.log_rates.device)
         rates = torch.repeat_interleave((self.log_rates + generated.log_rates).exp(), sizes)
-        if not bool(folds.judged.any()):
+        judged = int(batch.goals.judged.sum())
+        if not judged:
             return generated.start, rates, None
-        strength, block_weights, gains = self.core.layout.split(start.vector.detach())
-        temperature = self.core.log_temperature[1].detach().exp()
-        targets, judged = task.support_targets, folds.judged
+        core, temperature = start.vector.detach(), self.core.log_temperature[1].detach().exp()
 
         def loss(vector: Tensor) -> Tensor:
             z = self._embedded(below, self.film(vector))
-            found, _ = self.core.prepare(replace(base, support=z, query=z[:0]))
-            k = kernel(found.gram, found.along, found.along, block_weights, gains)
-            scores, _ = left_out_scores(k, targets, task.ways, folds, strength)
-            return F.cross_entropy(temperature * scores[judged], targets[judged])
+            found = self.core.prepare([replace(base, support=z, query=z[:0])])
+            scores, _ = self.core.fit(core, found)
+            return found.goals.losses(temperature * scores)[0] / judged
 
         return generated.start, rates, loss
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from medmeta.models.feature_space import Grams, embed, within_class_basis
-from medmeta.models.kernel_ridge import Folds
-from medmeta.models.meta_model import MetaModel, Start
-from medmeta.tasks.meta_task import FeatureTask
+from medmeta.models.meta_model import MetaModel
+from medmeta.models.task_batch import TaskBatch
 
 #: Directions along which the core describes and stretches its space.
 BASIS_RANK = 16
@@ -54,6 +53,7 @@ class Core(MetaModel):
     Spread within a class of one scan is zero, where a root has no gradient.
     """
 
-    def begin(self, task: FeatureTask, products: Grams, folds: Folds, generator: torch.Generator) -> Start:
-        products = Grams(*(getattr(products, name).detach() for name in Grams.__dataclass_fields__))
-        return super().begin(replace(task, support=task.support.detach()), products, folds, generator)
+    def describe(self, batch: TaskBatch, generators: Sequence[torch.Generator]) -> Tensor:
+        found = batch.products
+        constant = Grams(*(getattr(found, name).detach() for name in Grams.__dataclass_fields__))
+        return super().describe(replace(batch, products=constant), generators)

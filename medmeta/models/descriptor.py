@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medmeta.models.feature_space import Grams
-from medmeta.models.kernel_ridge import Folds, left_out_scores
-from medmeta.tasks.meta_task import FeatureTask
+from medmeta.models.kernel_ridge import ridge
+from medmeta.models.task_batch import TaskBatch
 
 #: DICOM Modality (0008,0060), PS3.3 C.7.3.1.1.1: those with images a model here is likely to see.
 MODALITIES = ("CT", "MR", "CR", "DX", "MG", "US", "XA", "PT", "NM", "OP", "OPT", "SM", "GM", "XC", "ES")
@@ -25,7 +24,7 @@ PROBE_STRENGTH, PROBE_TEMPERATURE = 0.1, 6.0
 
 
 class TaskDescriptor(nn.Module):
-    """Maps a support set to ``(size,)``.
+    """Maps support sets to ``(T, size)``.
 
     Args:
         blocks: B, feature blocks.
@@ -48,17 +47,22 @@ class TaskDescriptor(nn.Module):
         self.mix = nn.Linear(size, size)
         self.double()
 
-    def forward(self, task: FeatureTask, grams: Grams, folds: Folds, generator: torch.Generator) -> Tensor:
-        """Describe a support set; ``generator`` decides what is dropped in train mode."""
-        along = grams.along.sum(dim=0)
-        joined = self.spread(self._drop(class_spread(along, task.support_targets, task.ways), generator))
-        joined = joined + self.numbers(self._drop(numbers(task, grams, folds), generator))
-        tags, text = tag_vector(task.modality, task.body_part), task.text
-        if self._shown(generator):
-            joined = joined + self.tags(tags.to(joined))
-        if self._shown(generator) and text is not None:
-            joined = joined + self.text(text.to(joined))
-        out: Tensor = torch.tanh(self.mix(F.relu(joined)))
+    def forward(self, batch: TaskBatch, generators: Sequence[torch.Generator]) -> Tensor:
+        """Describe T support sets, ``(T, size)``; each task's generator decides what is dropped in train mode."""
+        counted = numbers(batch)
+        along = batch.products.along.sum(dim=1)
+        rows = []
+        for i, (task, generator) in enumerate(zip(batch.tasks, generators, strict=True)):
+            spread = class_spread(along[i, : len(task.support)], task.support_targets, task.ways)
+            joined = self.spread(self._drop(spread, generator))
+            joined = joined + self.numbers(self._drop(counted[i], generator))
+            tags, text = tag_vector(task.modality, task.body_part), task.text
+            if self._shown(generator):
+                joined = joined + self.tags(tags.to(joined))
+            if self._shown(generator) and text is not None:
+                joined = joined + self.text(text.to(joined))
+            rows.append(joined)
+        out: Tensor = torch.tanh(self.mix(F.relu(torch.stack(rows))))
         return out
 
     def _shown(self, generator: torch.Generator) -> bool:
@@ -89,33 +93,45 @@ def class_spread(along: Tensor, targets: Tensor, ways: int) -> Tensor:
     return 10.0 * torch.cat([centre.abs(), between.sqrt(), within.sqrt()])
 
 
-def numbers(task: FeatureTask, grams: Grams, folds: Folds) -> Tensor:
-    """Counts, and how well each block alone tells left-out scans apart; ``(4 + 3 * B,)``."""
-    n, ways = len(task.support), task.ways
-    counts = torch.bincount(task.support_targets, minlength=ways).to(torch.float64)
-    log_ways = torch.tensor(float(ways), dtype=torch.float64).log()
-    found = [
-        torch.tensor(float(n), dtype=torch.float64).log() / 5.0,
-        log_ways / 3.0,
-        counts.clamp(min=1).log().mean() / 3.0,
-        counts.min() / counts.max(),
-    ]
-    targets = task.support_targets
-    judged = folds.judged
-    same = targets[:, None] == targets[None, :]
-    apart = task.support_groups[:, None] != task.support_groups[None, :]
-    strength = torch.tensor(PROBE_STRENGTH, dtype=torch.float64)
-    for gram in grams.gram * len(grams.gram):  # each block at unit length
-        scores, _ = left_out_scores(gram, targets, ways, folds, strength)
-        if bool(judged.any()):
-            loss = F.cross_entropy(PROBE_TEMPERATURE * scores[judged], targets[judged]) / log_ways
-            right = (scores[judged].argmax(dim=1) == targets[judged]).to(torch.float64).mean()
-        else:
-            loss, right = torch.ones((), dtype=torch.float64), 1.0 / torch.exp(log_ways)
-        found += [loss, right]
-        near, far = gram[same & apart], gram[~same]
-        found.append(near.mean() - far.mean() if len(near) else torch.zeros((), dtype=torch.float64))
-    return torch.stack(found)
+def numbers(batch: TaskBatch) -> Tensor:
+    """Counts, and how well each block alone tells left-out scans apart; ``(T, 4 + 3 * B)``."""
+    goals, gram = batch.goals, batch.products.gram
+    tasks, blocks = gram.shape[:2]
+    ways = goals.known.sum(dim=1).to(torch.float64)
+    hot = F.one_hot(goals.targets, goals.known.shape[1]) * goals.present[:, :, None]
+    counts = hot.sum(dim=1).to(torch.float64)
+    logs = counts.clamp(min=1).log().where(goals.known, 0.0).sum(dim=1) / ways
+    fewest = counts.where(goals.known, torch.inf).amin(dim=1)
+    sizes = goals.present.sum(dim=1).to(torch.float64)
+    found = [sizes.log() / 5.0, ways.log() / 3.0, logs / 3.0, fewest / counts.amax(dim=1)]
+    alone = (gram * blocks).flatten(0, 1)  # each block at unit length
+    each = goals.times(blocks)
+    strength = torch.full((tasks * blocks,), PROBE_STRENGTH, dtype=torch.float64)
+    scores, _ = ridge(alone, each, strength)
+    judged = each.judged.sum(dim=1)
+    known_ways = ways.repeat_interleave(blocks)
+    loss = each.losses(PROBE_TEMPERATURE * scores) / (judged * known_ways.log())
+    hits = (each.limited(scores).argmax(dim=2) == each.targets) & each.judged
+    right = hits.sum(dim=1) / judged
+    same = goals.targets[:, :, None] == goals.targets[:, None, :]
+    both = goals.present[:, :, None] & goals.present[:, None, :]
+    near = (same & both & ~goals.together).repeat_interleave(blocks, dim=0)
+    far = (~same & both).repeat_interleave(blocks, dim=0)
+    gap = _mean(alone, near) - _mean(alone, far)
+    told = torch.stack(
+        [
+            loss.where(judged > 0, 1.0),
+            right.where(judged > 0, 1.0 / known_ways),
+            gap.where(near.any(dim=2).any(dim=1), 0.0),
+        ],
+        dim=1,
+    )
+    return torch.cat([torch.stack(found, dim=1), told.reshape(tasks, 3 * blocks)], dim=1)
+
+
+def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean of the chosen of ``(k, n, n)`` values; 0 where none is."""
+    return values.where(chosen, 0.0).sum(dim=(1, 2)) / chosen.sum(dim=(1, 2)).clamp(min=1)
 
 
 def tag_vector(modality: str | None, body_part: str | None) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +29,14 @@ class EpisodeResult:
 
 
 class EpisodicModel(nn.Module):
-    """A model whose meta-parameters are its ``parameters()``; everything frozen is a buffer or outside it."""
+    """A model whose meta-parameters are its ``parameters()``; everything frozen is a buffer or outside it.
+
+    Attributes:
+        side_by_side: ``episodes`` is quicker than one episode after the other. Such a model takes chance from the
+            generators alone, not from the global state that dropout layers use.
+    """
+
+    side_by_side: ClassVar[bool] = False
 
     @abstractmethod
     def episode(self, task: FeatureTask, generator: torch.Generator) -> EpisodeResult:
@@ -40,6 +49,12 @@ class EpisodicModel(nn.Module):
             task: support and query in feature space (or, for a tail, its input maps flattened by the caller).
             generator: the only source of chance.
         """
+
+    def episodes(
+        self, tasks: Sequence[FeatureTask], generators: Sequence[torch.Generator]
+    ) -> list[EpisodeResult]:
+        """:meth:`episode` of each of several tasks, with a generator each; at least one."""
+        return [self.episode(task, chance) for task, chance in zip(tasks, generators, strict=True)]
 
     def meta_gradient(self, query_loss: Tensor) -> dict[str, Tensor]:
         """Gradient of an outer loss by parameter name; a first-order method overrides this with its estimate.

@@ -19,13 +19,13 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True, eq=False)
 class Grams:
-    """Inner products of a task's scans, block by block; B blocks, r basis directions.
+    """Inner products of the scans of T tasks, block by block; B blocks, r basis directions.
 
     Attributes:
-        gram: ``(B, n, n)`` support with support.
-        along: ``(B, n, r)`` support along the basis.
-        cross: ``(B, m, n)`` query with support.
-        cross_along: ``(B, m, r)`` query along the basis.
+        gram: ``(T, B, n, n)`` support with support.
+        along: ``(T, B, n, r)`` support along the basis.
+        cross: ``(T, B, m, n)`` query with support.
+        cross_along: ``(T, B, m, r)`` query along the basis.
     """
 
     gram: Tensor
@@ -52,33 +52,35 @@ def embed(features: Tensor, blocks: Sequence[int], centre: Tensor) -> Tensor:
 
 
 def grams(support: Tensor, query: Tensor, basis: Tensor, blocks: Sequence[int]) -> Grams:
-    """Inner products of embedded ``(n, D)`` support and ``(m, D)`` query; ``basis`` is ``(D, r)``."""
-    sizes = list(blocks)
-    s, q, u = (torch.split(x, sizes, dim) for x, dim in ((support, 1), (query, 1), (basis, 0)))
-    return Grams(
-        torch.stack([a @ a.T for a in s]),
-        torch.stack([a @ b for a, b in zip(s, u, strict=True)]),
-        torch.stack([a @ b.T for a, b in zip(q, s, strict=True)]),
-        torch.stack([a @ b for a, b in zip(q, u, strict=True)]),
-    )
+    """Inner products of one task's embedded ``(n, D)`` support and ``(m, D)`` query, without the tasks' dimension.
+
+    Args:
+        basis: ``(D, r)``, of the features' type, in whose precision products are taken; the result is float64.
+    """
+    n, sizes = len(support), list(blocks)
+    rows = torch.split(torch.cat([support, query]), sizes, dim=1)
+    beside = torch.stack([row @ row[:n].T for row in rows]).to(torch.float64)
+    along = torch.stack([row @ u for row, u in zip(rows, torch.split(basis, sizes), strict=True)])
+    along = along.to(torch.float64)
+    return Grams(beside[:, :n], along[:, :n], beside[:, n:], along[:, n:])
 
 
 def kernel(gram: Tensor, left: Tensor, right: Tensor, block_weights: Tensor, gains: Tensor) -> Tensor:
     """Inner products after weighing blocks and stretching the basis.
 
     Args:
-        gram: ``(B, p, n)`` inner products by block.
-        left, right: ``(B, p, r)`` and ``(B, n, r)`` components along the basis.
-        block_weights: ``(B,)`` factor of each block.
-        gains: ``(r,)`` factor along each direction; 1 leaves it as it is.
+        gram: ``(T, B, p, n)`` inner products by block.
+        left, right: ``(T, B, p, r)`` and ``(T, B, n, r)`` components along the basis.
+        block_weights: ``(T, B)`` factor of each block.
+        gains: ``(T, r)`` factor along each direction; 1 leaves it as it is.
 
     Returns:
-        ``(p, n)``.
+        ``(T, p, n)``.
     """
-    plain = torch.einsum("b,bpn->pn", block_weights**2, gram)
-    p = torch.einsum("b,bpr->pr", block_weights, left)
-    n = torch.einsum("b,bnr->nr", block_weights, right)
-    return plain + (p * (gains**2 - 1.0)) @ n.T
+    plain = torch.einsum("tb,tbpn->tpn", block_weights**2, gram)
+    p = torch.einsum("tb,tbpr->tpr", block_weights, left)
+    n = p if right is left else torch.einsum("tb,tbnr->tnr", block_weights, right)
+    return plain + (p * (gains[:, None, :] ** 2 - 1.0)) @ n.mT
 
 
 def block_scale(block_weights: Tensor, blocks: Sequence[int]) -> Tensor:

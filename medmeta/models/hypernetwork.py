@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, eq=False)
 class Generated:
-    """``start (P,)`` is added to the shared start; ``log_rates (G,)`` to the shared log learning rates."""
+    """``start (..., P)`` is added to the shared start; ``log_rates (..., G)`` to the shared log learning rates."""
 
     start: Tensor
     log_rates: Tensor
@@ -45,4 +45,4 @@ class Hypernetwork(nn.Module):
 
     def forward(self, descriptor: Tensor) -> Generated:
         raw = torch.tanh(self.out(torch.relu(self.hidden(descriptor)))) * (2.0 * torch.sigmoid(self.gate))
-        return Generated(self.bound * raw[: self.size], raw[self.size :])
+        return Generated(self.bound * raw[..., : self.size], raw[..., self.size :])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,19 +19,20 @@ from medmeta.models import heads
 from medmeta.models.adamw import adamw
 from medmeta.models.descriptor import TaskDescriptor
 from medmeta.models.episodic import EpisodeResult, EpisodicModel
-from medmeta.models.feature_space import Grams, block_scale, embed, grams, kernel, stretch
+from medmeta.models.feature_space import block_scale, embed, kernel, stretch
 from medmeta.models.heads import INTERCEPT
 from medmeta.models.hypernetwork import Hypernetwork
-from medmeta.models.kernel_ridge import Folds, group_folds, left_out_scores
+from medmeta.models.kernel_ridge import ridge
 from medmeta.models.memory import TaskMemory
 from medmeta.models.stack import Stack
+from medmeta.models.task_batch import TaskBatch
 from medmeta.models.task_parameters import Layout
 from medmeta.tasks.meta_task import FeatureTask
+from medmeta.tasks.splits import leave_one_group_out
 
-#: Up to this many groups are left out one by one; more share ten folds.
-MAX_SINGLE_FOLDS = 32
-SHARED_FOLDS = 10
+#: Of the logistic probe, which is fitted anew for each fold.
 PROBE_STRENGTH = 0.03
+PROBE_FOLDS = 10
 HEADS = ("anchor", "adapted", "probe")
 
 
@@ -62,11 +64,10 @@ class Parts:
 
 @dataclass(frozen=True, eq=False)
 class Start:
-    """Where a task's inner loop begins: ``vector (P,)``, ``rates (P,)`` and the ``descriptor`` behind them."""
+    """Where the inner loops of T tasks begin: ``vector (T, P)`` and ``rates (T, P)``."""
 
     vector: Tensor
     rates: Tensor
-    descriptor: Tensor
 
 
 class MetaModel(EpisodicModel):
@@ -85,6 +86,7 @@ class MetaModel(EpisodicModel):
         seed: of the random start of descriptor, hypernetwork and memory.
     """
 
+    side_by_side: ClassVar[bool] = True
     centre: Tensor
     basis: Tensor
     variances: Tensor
@@ -140,93 +142,109 @@ class MetaModel(EpisodicModel):
         """Features ``(n, D)`` as an episode takes them; see `feature_space.embed`."""
         return embed(features, self.blocks, self.centre)
 
-    def prepare(self, task: FeatureTask) -> tuple[Grams, Folds]:
-        """Inner products of an embedded task, and the folds of its support."""
-        support, query = task.support.to(torch.float64), task.query.to(torch.float64)
-        found = grams(support, query, self.basis, self.blocks)
-        groups = len(set(task.support_groups.tolist()))
-        most = None if groups <= MAX_SINGLE_FOLDS else SHARED_FOLDS
-        return found, group_folds(task.support_groups, task.support_targets, most)
+    def prepare(self, tasks: Sequence[FeatureTask]) -> TaskBatch:
+        """Embedded tasks, side by side."""
+        return TaskBatch.of(tasks, self.basis, self.blocks)
 
-    def begin(self, task: FeatureTask, products: Grams, folds: Folds, generator: torch.Generator) -> Start:
-        """The task-specific start: shared, plus generated, plus remembered."""
-        seen = task if self.parts.text else replace(task, text=None)
-        descriptor = self.descriptor(seen, products, folds, generator)
+    def describe(self, batch: TaskBatch, generators: Sequence[torch.Generator]) -> Tensor:
+        """Descriptors ``(T, size)``; each task's generator decides what of it is hidden in train mode."""
+        if not self.parts.text:
+            batch = replace(batch, tasks=tuple(replace(task, text=None) for task in batch.tasks))
+        described: Tensor = self.descriptor(batch, generators)
+        return described
+
+    def begin(self, batch: TaskBatch, descriptors: Tensor | None) -> Start:
+        """The task-specific starts: shared, plus generated, plus remembered.
+
+        Args:
+            descriptors: of :meth:`describe`; neither generation nor memory does anything without.
+        """
         vector: Tensor = self.start
-        log_rates: Tensor = self.log_rates
         if self.parts.metric:
-            _, _, gains = self.layout.split(vector)
             share = self.log_metric.exp() * self.variances / self.variances.mean().clamp(min=1e-12)
-            vector = torch.cat([vector[: -len(gains)], vector[-len(gains) :] - 0.5 * torch.log1p(share)])
-        if self.parts.generation:
-            generated = self.hypernetwork(descriptor)
+            gains = -0.5 * torch.log1p(share)
+            vector = vector + F.pad(gains, (len(vector) - len(gains), 0))
+        vector = vector.expand(len(batch.tasks), -1)
+        log_rates = self.log_rates.expand(len(batch.tasks), -1)
+        if self.parts.generation and descriptors is not None:
+            generated = self.hypernetwork(descriptors)
             vector, log_rates = vector + generated.start, log_rates + generated.log_rates
-        if self.parts.memory:
-            vector = vector + self.memory.read(descriptor, task.source)
-        sizes = torch.tensor(self.layout.group_sizes)
-        return Start(vector, torch.repeat_interleave(log_rates.exp(), sizes), descriptor)
+        if self.parts.memory and descriptors is not None:
+            pairs = zip(descriptors, batch.tasks, strict=True)
+            vector = vector + torch.stack([self.memory.read(found, task.source) for found, task in pairs])
+        sizes = torch.tensor(self.layout.group_sizes, device=log_rates.device)
+        return Start(vector, torch.repeat_interleave(log_rates.exp(), sizes, dim=1))
 
-    def inner_loop(
-        self, start: Start, task: FeatureTask, products: Grams, folds: Folds, *, exact: bool
-    ) -> Tensor:
-        """Adapt the start to the support's left-out loss; the adapted vector ``(P,)``."""
-        targets, judged = task.support_targets, folds.judged
-        temperature = self.log_temperature[1].exp()
+    def inner_loop(self, start: Start, batch: TaskBatch, *, exact: bool) -> Tensor:
+        """Adapt the starts to the supports' left-out loss; the adapted vectors ``(T, P)``.
+
+        A task in which nothing can be judged stays at its start.
+        """
+        goals, temperature = batch.goals, self.log_temperature[1].exp()
+        judged = goals.judged.sum(dim=1).clamp(min=1)
 
         def loss(vector: Tensor) -> Tensor:
-            scores, _ = self._left_out(vector, task, products, folds)
-            return F.cross_entropy(temperature * scores[judged], targets[judged])
+            scores, _ = self.fit(vector, batch)
+            return (goals.losses(temperature * scores) / judged).sum()
 
-        if not bool(judged.any()):
-            return start.vector
-        vector, _ = adamw(
-            start.vector,
-            loss,
-            start.rates,
-            steps=self.parts.steps,
-            decay=self.anchor_l2,
-            create_graph=exact,
-        )
+        steps, decay = self.parts.steps, self.anchor_l2
+        vector, _ = adamw(start.vector, loss, start.rates, steps=steps, decay=decay, create_graph=exact)
         return vector
 
-    def _left_out(
-        self, vector: Tensor, task: FeatureTask, products: Grams, folds: Folds
-    ) -> tuple[Tensor, Tensor]:
+    def fit(self, vector: Tensor, batch: TaskBatch) -> tuple[Tensor, Tensor]:
+        """Left-out scores ``(T, n, C)`` and dual coefficients ``(T, n, C)`` of the heads that vectors stand for."""
         strength, weights, gains = self.layout.split(vector)
-        k = kernel(products.gram, products.along, products.along, weights, gains)
-        return left_out_scores(k, task.support_targets, task.ways, folds, strength)
+        found = batch.products
+        k = kernel(found.gram, found.along, found.along, weights, gains)
+        return ridge(k, batch.goals, strength)
 
     def episode(self, task: FeatureTask, generator: torch.Generator) -> EpisodeResult:
-        """Adapt and answer; see `EpisodicModel.episode`. Support and query are embedded features.
+        """Adapt and answer; see `EpisodicModel.episode`. Support and query are embedded features."""
+        return self.episodes([task], [generator])[0]
+
+    def episodes(
+        self, tasks: Sequence[FeatureTask], generators: Sequence[torch.Generator]
+    ) -> list[EpisodeResult]:
+        """Adapt and answer for all tasks in one pass; what they write into the memory is read by later batches.
 
         The probe has no part in meta-training: it is fitted to convergence, and joins the stack afterwards.
         """
-        products, folds = self.prepare(task)
-        start = self.begin(task, products, folds, generator)
-        vector = self.inner_loop(start, task, products, folds, exact=torch.is_grad_enabled())
-        if self.parts.memory:
-            self.memory.write(start.descriptor, vector - start.vector, task.source)
+        batch = self.prepare(tasks)
+        reads = self.parts.generation or self.parts.memory
+        descriptors = self.describe(batch, generators) if reads else None
+        start = self.begin(batch, descriptors)
+        vector = self.inner_loop(start, batch, exact=torch.is_grad_enabled())
+        if self.parts.memory and descriptors is not None:
+            for found, learned, task in zip(descriptors, vector - start.vector, tasks, strict=True):
+                self.memory.write(found, learned, task.source)
         chances, losses = [], []
         for number, values in enumerate((start.vector, vector)):
-            scores, alpha = self._left_out(values, task, products, folds)
-            _, weights, gains = self.layout.split(values)
-            across = kernel(products.cross, products.cross_along, products.along, weights, gains)
+            scores, alpha = self.fit(values, batch)
             temperature = self.log_temperature[number].exp()
-            chances.append(torch.log_softmax(temperature * ((across + INTERCEPT) @ alpha), dim=1))
-            losses.append(self._judge(temperature * scores, task.support_targets, folds.judged))
+            answer = batch.goals.limited(temperature * self._across(values, alpha, batch))
+            chances.append(torch.log_softmax(answer, dim=2))
+            losses.append(batch.goals.losses(temperature * scores))
         log_shares = torch.log_softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0)
         if not self.parts.stack:
-            log_shares = torch.log(torch.tensor([1e-30, 1.0], dtype=torch.float64))
-        mixed = torch.logsumexp(torch.stack(chances) + log_shares[:, None, None], dim=0)
-        query_loss = F.nll_loss(mixed, task.query_targets)
-        support_loss = losses[-1].detach() / folds.judged.sum().clamp(min=1)
-        return EpisodeResult(support_loss, query_loss, mixed.detach())
+            alone = torch.log(torch.tensor([1e-30, 1.0], dtype=torch.float64, device=log_shares.device))
+            log_shares = alone[:, None].expand_as(log_shares)
+        mixed = torch.logsumexp(torch.stack(chances) + log_shares[:, :, None, None], dim=0)
+        right = -mixed.gather(2, batch.query_targets[:, :, None])[:, :, 0]
+        query_losses = (right * batch.asked).sum(dim=1) / batch.asked.sum(dim=1)
+        support_losses = losses[-1].detach() / batch.goals.judged.sum(dim=1).clamp(min=1)
+        return [
+            EpisodeResult(
+                support_losses[i], query_losses[i], mixed[i, : len(task.query), : task.ways].detach()
+            )
+            for i, task in enumerate(tasks)
+        ]
 
-    @staticmethod
-    def _judge(scores: Tensor, targets: Tensor, judged: Tensor) -> Tensor:
-        """Summed left-out cross entropy of what could be judged; 0 where nothing could."""
-        chances = torch.log_softmax(scores[judged], dim=1)
-        return -chances.gather(1, targets[judged][:, None]).sum()
+    def _across(self, vector: Tensor, alpha: Tensor, batch: TaskBatch) -> Tensor:
+        """Scores ``(T, m, C)`` of the queries by fits with dual coefficients ``alpha``."""
+        _, weights, gains = self.layout.split(vector)
+        found = batch.products
+        k = kernel(found.cross, found.cross_along, found.along, weights, gains)
+        return (k + INTERCEPT) @ alpha
 
     def adapt(self, task: FeatureTask) -> Stack:
         """The stack of heads for a task, on embedded features; nothing of the model changes.
@@ -236,29 +254,28 @@ class MetaModel(EpisodicModel):
         """
         generator = torch.Generator().manual_seed(0)  # nothing is drawn in eval mode
         with torch.no_grad():
-            products, folds = self.prepare(
-                replace(task, query=task.support[:0], query_targets=task.support_targets[:0])
+            batch = self.prepare(
+                [replace(task, query=task.support[:0], query_targets=task.support_targets[:0])]
             )
-            start = self.begin(task, products, folds, generator)
-            vector = self.inner_loop(start, task, products, folds, exact=False)
-            fitted, judged = [], folds.judged
-            targets = task.support_targets
+            reads = self.parts.generation or self.parts.memory
+            start = self.begin(batch, self.describe(batch, [generator]) if reads else None)
+            vector = self.inner_loop(start, batch, exact=False)
+            fitted, goals = [], batch.goals
             for values in (start.vector, vector):
-                scores, alpha = self._left_out(values, task, products, folds)
-                _, weights, gains = self.layout.split(values)
+                scores, alpha = self.fit(values, batch)
+                _, weights, gains = self.layout.split(values[0])
                 scale = block_scale(weights, self.blocks)
-                combined = (alpha.T @ task.support.to(torch.float64)) * scale
-                fitted.append(
-                    (stretch(combined, self.basis, gains**2) * scale, INTERCEPT * alpha.sum(dim=0), scores)
-                )
+                combined = (alpha[0].T @ task.support.to(torch.float64)) * scale
+                weight = stretch(combined, self.basis, gains**2) * scale
+                fitted.append((weight, INTERCEPT * alpha[0].sum(dim=0), scores[0]))
             if self.parts.probe:
-                fitted.append(self._probe(vector, task, folds))
-            temperatures, losses = [], []
+                fitted.append(self._probe(vector[0], task))
+            temperatures, losses, judged = [], [], goals.judged[0]
             for number, (_, _, scores) in enumerate(fitted):
                 prior = float(self.log_temperature[number].exp())
-                factor = heads.fit_temperature(scores[judged], targets[judged], prior=prior)
+                factor = heads.fit_temperature(scores[judged], task.support_targets[judged], prior=prior)
                 temperatures.append(factor)
-                losses.append(self._judge(factor * scores, targets, judged))
+                losses.append(goals.losses(factor * scores[None])[0])
             shares = torch.softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0)
             if not self.parts.stack:
                 shares = F.one_hot(torch.tensor(1), len(fitted)).to(torch.float64)
@@ -269,11 +286,20 @@ class MetaModel(EpisodicModel):
             shares,
         )
 
-    def _probe(self, vector: Tensor, task: FeatureTask, folds: Folds) -> tuple[Tensor, Tensor, Tensor]:
+    def _probe(self, vector: Tensor, task: FeatureTask) -> tuple[Tensor, Tensor, Tensor]:
         """Logistic regression in the adapted space: weight, bias and left-out scores."""
         _, weights, gains = self.layout.split(vector)
         scale = block_scale(weights, self.blocks)
         z = stretch(task.support.to(torch.float64) * scale, self.basis, gains)
-        linear = heads.logistic(z, task.support_targets, task.ways, folds.masks, strength=PROBE_STRENGTH)
-        scores = linear.scores(z)[folds.fold_of, torch.arange(len(z))]
+        groups = [str(code) for code in task.support_groups.tolist()]
+        masks = [torch.ones(len(z), dtype=torch.bool)]
+        fold_of = torch.zeros(len(z), dtype=torch.int64)
+        for fold in leave_one_group_out(groups, task.support_targets.tolist(), PROBE_FOLDS):
+            left_out = torch.tensor(fold.test)
+            fold_of[left_out] = len(masks)
+            masks.append(masks[0].index_fill(0, left_out, False))
+        linear = heads.logistic(
+            z, task.support_targets, task.ways, torch.stack(masks), strength=PROBE_STRENGTH
+        )
+        scores = linear.scores(z)[fold_of, torch.arange(len(z))]
         return stretch(linear.weight[0], self.basis, gains) * scale, linear.bias[0], scores

@@ -31,10 +31,10 @@ class Layout:
         return (1, self.blocks, self.rank)
 
     def split(self, vector: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``(P,)`` to ridge strength (scalar), block weights ``(B,)`` of mean square 1, and gains ``(r,)``."""
-        strength, blocks, gains = torch.split(vector, list(self.group_sizes))
+        """``(..., P)`` to ridge strength ``(...)``, block weights ``(..., B)`` of mean square 1, gains ``(..., r)``."""
+        strength, blocks, gains = torch.split(vector, list(self.group_sizes), dim=-1)
         if self.off:
-            blocks = blocks.index_fill(0, torch.tensor(self.off), -torch.inf)
+            blocks = blocks.index_fill(-1, torch.tensor(self.off), -torch.inf)
         # Half a logarithm, not a root: a block that is off has weight 0, where the root's gradient is infinite.
-        weights = (0.5 * torch.log_softmax(2.0 * blocks, dim=0)).exp() * math.sqrt(self.blocks)
-        return strength[0].exp(), weights, gains.exp()
+        weights = (0.5 * torch.log_softmax(2.0 * blocks, dim=-1)).exp() * math.sqrt(self.blocks)
+        return strength[..., 0].exp(), weights, gains.exp()

@@ -45,7 +45,7 @@ class FamilyRecipe:
     epochs: int = 20
     tasks_per_epoch: int = 40
     tasks_per_batch: int = 4
-    meta_lr: float = 3e-4
+    meta_lr: float = 3e-5
     weight_decay: float = 1e-4
     seed: int = 0
 

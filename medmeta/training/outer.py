@@ -18,6 +18,8 @@ from medmeta.training.distributed import ALONE, Workers
 
 #: First number of a seed's place: what the chance is for.
 TRAINING, MIXING, VALIDATION, CONTINUAL = range(4)
+#: Tasks that are measured side by side.
+AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,28 @@ def run_episode(
     return EpisodeResult(*checkpoint(losses, use_reentrant=False, preserve_rng_state=False))
 
 
+def run_episodes(
+    model: EpisodicModel,
+    tasks: Sequence[FeatureTask],
+    seeds: Sequence[int],
+    *,
+    mixed_precision: bool = False,
+    recompute: bool = False,
+) -> list[EpisodeResult]:
+    """The model's episodes on ``tasks``, side by side where it can; else, or to recompute, one after the other.
+
+    Arguments as in :func:`run_episode`, a seed for each task.
+    """
+    if not model.side_by_side or recompute or not tasks:
+        return [
+            run_episode(model, task, seed, mixed_precision=mixed_precision, recompute=recompute)
+            for task, seed in zip(tasks, seeds, strict=True)
+        ]
+    device = tasks[0].support.device
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed_precision):
+        return model.episodes(tasks, [torch.Generator().manual_seed(seed) for seed in seeds])
+
+
 def _repeatable(model: nn.Module, run: Callable[[], EpisodeResult]) -> Callable[[], EpisodeResult]:
     """``run``, whose later calls find the model's buffers as the first did, and leave them as they are now.
 
@@ -132,11 +156,14 @@ def measure(
     model.eval()
     try:
         sums = torch.zeros(2, dtype=torch.float64)
-        for position in workers.share(len(tasks)):
-            task = tasks[position]
+        own = list(workers.share(len(tasks)))
+        for first in range(0, len(own), AT_ONCE):
+            places = own[first : first + AT_ONCE]
+            some = [tasks[place] for place in places]
             with torch.no_grad():
-                result = run_episode(model, task, seed_of(seed, VALIDATION, position))
-            sums += torch.tensor([float(result.query_loss), accuracy(result, task)])
+                results = run_episodes(model, some, [seed_of(seed, VALIDATION, place) for place in places])
+            for result, task in zip(results, some, strict=True):
+                sums += torch.tensor([float(result.query_loss), accuracy(result, task)])
     finally:
         model.train(training)
     loss, right = (workers.total(sums.to(tasks[0].support.device)) / len(tasks)).tolist()

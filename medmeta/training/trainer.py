@@ -19,7 +19,7 @@ from medmeta.tasks.meta_task import FeatureTask, MetaTask
 from medmeta.training import loop
 from medmeta.training.distributed import ALONE, Workers
 from medmeta.training.loop import TrainingReport
-from medmeta.training.outer import MIXING, TRAINING, accuracy, run_episode, seed_of
+from medmeta.training.outer import MIXING, TRAINING, accuracy, run_episodes, seed_of
 from medmeta.training.schedule import rate
 from medmeta.training.tensors import FeatureBank
 
@@ -148,22 +148,21 @@ class MetaTrainer:
         # A process without a task of its own still takes part in the sums.
         support_loss = query_loss = torch.zeros((), device=self.device, requires_grad=True)
         rows = torch.zeros(len(task_batch), 4, dtype=torch.float64)
-        for position in self.workers.share(len(task_batch)):
-            task = self._mixed(task_batch, position).to(self.device)
-            result = run_episode(
-                self.model,
-                task,
-                seed_of(self.seed, TRAINING, self.step, position),
-                mixed_precision=self.mixed_precision,
-                recompute=self.gradient_checkpointing,
-            )
+        places = list(self.workers.share(len(task_batch)))
+        tasks = [self._mixed(task_batch, place).to(self.device) for place in places]
+        results = run_episodes(
+            self.model,
+            tasks,
+            [seed_of(self.seed, TRAINING, self.step, place) for place in places],
+            mixed_precision=self.mixed_precision,
+            recompute=self.gradient_checkpointing,
+        )
+        for place, task, result in zip(places, tasks, results, strict=True):
             # Added to a float32 zero, a bfloat16 loss is summed in float32 and a float64 one in float64.
             support_loss = support_loss + result.support_loss / len(task_batch)
             query_loss = query_loss + result.query_loss / len(task_batch)
             losses = (result.support_loss.item(), result.query_loss.item())
-            rows[position] = torch.tensor(
-                [*losses, accuracy(result, task), task.synthetic], dtype=torch.float64
-            )
+            rows[place] = torch.tensor([*losses, accuracy(result, task), task.synthetic], dtype=torch.float64)
         self.outcome = BatchOutcome(*self.workers.total(rows.to(self.device)).cpu().unbind(dim=1))
         return support_loss, query_loss
 

@@ -31,7 +31,7 @@ def described() -> FeatureTask:
 def describe(found: FeatureTask, *, train: bool = False, seed: int = 0, model: MetaModel = MODEL) -> Tensor:
     model.descriptor.train(train)
     with torch.no_grad():
-        out: Tensor = model.descriptor(found, *model.prepare(found), torch.Generator().manual_seed(seed))
+        out: Tensor = model.descriptor(model.prepare([found]), [torch.Generator().manual_seed(seed)])[0]
     model.descriptor.eval()
     return out
 
@@ -104,7 +104,7 @@ def test_the_numbers_of_a_task_counted_by_hand() -> None:
     found = FeatureTask(
         "a", "b", 2, support, torch.tensor([0, 0, 0, 1]), torch.arange(4), support[:0], torch.zeros(0).long()
     )
-    values = numbers(found, *model.prepare(found)).tolist()
+    values = numbers(model.prepare([found]))[0].tolist()
     expected = [np.log(4) / 5, np.log(2) / 3, np.log(3) / 2 / 3, 1 / 3]
     assert values[:4] == pytest.approx(expected)
     assert 0.0 < values[4] < 1.0  # the left-out loss, as a share of a guess's

@@ -8,7 +8,7 @@ import torch
 from synthetic_tasks import BLOCKS, explicit_map
 from torch import Tensor
 
-from medmeta.models.feature_space import block_scale, embed, grams, kernel, stretch, within_class_basis
+from medmeta.models.feature_space import Grams, block_scale, embed, grams, kernel, stretch, within_class_basis
 
 SIZE = sum(BLOCKS)
 
@@ -38,24 +38,28 @@ def test_blocks_that_do_not_add_up_are_refused() -> None:
         embed(normal(5, SIZE), (8, 7), torch.zeros(SIZE))
 
 
+def one(products: Grams) -> Grams:
+    """A batch of one task."""
+    return Grams(products.gram[None], products.along[None], products.cross[None], products.cross_along[None])
+
+
 def test_the_kernel_is_that_of_transformed_rows() -> None:
     s, q, basis = normal(7, SIZE), normal(4, SIZE, seed=1), orthonormal(3)
     weights, gains = torch.tensor([0.6, 1.3]).double(), torch.tensor([0.2, 1.7, 1.0]).double()
-    products = grams(s, q, basis, BLOCKS)
+    products = one(grams(s, q, basis, BLOCKS))
     linear = explicit_map(basis, gains, block_scale(weights, BLOCKS))
     moved_s, moved_q = s.numpy() @ linear, q.numpy() @ linear
-    within = kernel(products.gram, products.along, products.along, weights, gains)
-    across = kernel(products.cross, products.cross_along, products.along, weights, gains)
+    within = kernel(products.gram, products.along, products.along, weights[None], gains[None])[0]
+    across = kernel(products.cross, products.cross_along, products.along, weights[None], gains[None])[0]
     np.testing.assert_allclose(within, moved_s @ moved_s.T, atol=1e-12)
     np.testing.assert_allclose(across, moved_q @ moved_s.T, atol=1e-12)
 
 
 def test_weights_and_gains_of_one_leave_the_inner_products() -> None:
     s, q, basis = normal(7, SIZE), normal(4, SIZE, seed=1), orthonormal(3)
-    products = grams(s, q, basis, BLOCKS)
-    found = kernel(
-        products.cross, products.cross_along, products.along, torch.ones(2).double(), torch.ones(3).double()
-    )
+    products = one(grams(s, q, basis, BLOCKS))
+    ones = (torch.ones(1, 2).double(), torch.ones(1, 3).double())
+    found = kernel(products.cross, products.cross_along, products.along, *ones)[0]
     np.testing.assert_allclose(found, q @ s.T, atol=1e-12)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medmeta.models.feature_space import block_scale
-from medmeta.models.meta_model import MAX_SINGLE_FOLDS, SHARED_FOLDS, MetaModel, Parts
+from medmeta.models.meta_model import MetaModel, Parts
 from medmeta.tasks.meta_task import FeatureTask
 
 BARE = replace(ALL_PARTS, generation=False, memory=False, metric=False, steps=0, probe=False)
@@ -22,15 +22,16 @@ CHANCE = torch.Generator().manual_seed(0)
 
 
 def start_vector(model: MetaModel, found: FeatureTask) -> Tensor:
+    batch = model.prepare([found])
     with torch.no_grad():
-        return model.begin(found, *model.prepare(found), CHANCE).vector.detach()
+        return model.begin(batch, model.describe(batch, [CHANCE])).vector[0].detach()
 
 
 def reached(model: MetaModel, found: FeatureTask) -> Tensor:
-    products, folds = model.prepare(found)
+    batch = model.prepare([found])
     with torch.no_grad():
-        start = model.begin(found, products, folds, CHANCE)
-        return model.inner_loop(start, found, products, folds, exact=False).detach()
+        start = model.begin(batch, model.describe(batch, [CHANCE]))
+        return model.inner_loop(start, batch, exact=False)[0].detach()
 
 
 def moved(model: MetaModel, vector: Tensor, x: Tensor) -> tuple[NDArray[np.float64], float]:
@@ -40,9 +41,15 @@ def moved(model: MetaModel, vector: Tensor, x: Tensor) -> tuple[NDArray[np.float
     return x.numpy() @ linear, float(strength)
 
 
-def closed_form(model: MetaModel, vector: Tensor, found: FeatureTask, x: Tensor) -> NDArray[np.float64]:
+def closed_form(
+    model: MetaModel,
+    vector: Tensor,
+    found: FeatureTask,
+    x: Tensor,
+    kept: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
     support, strength = moved(model, vector, found.support)
-    weights = closed_form_ridge(support, found.support_targets.numpy(), found.ways, strength)
+    weights = closed_form_ridge(support, found.support_targets.numpy(), found.ways, strength, kept)
     return moved(model, vector, x)[0] @ weights[:-1] + weights[-1]
 
 
@@ -50,14 +57,8 @@ def left_out(model: MetaModel, vector: Tensor, found: FeatureTask) -> Tensor:
     """Scores of each support scan by a refit without its group."""
     rows = []
     for i, group in enumerate(found.support_groups):
-        kept = found.support_groups != group
-        rest = replace(
-            found,
-            support=found.support[kept],
-            support_targets=found.support_targets[kept],
-            support_groups=found.support_groups[kept],
-        )
-        rows.append(closed_form(model, vector, rest, found.support[i : i + 1])[0])
+        kept = (found.support_groups != group).numpy()
+        rows.append(closed_form(model, vector, found, found.support[i : i + 1], kept)[0])
     return torch.tensor(np.stack(rows))
 
 
@@ -286,14 +287,6 @@ def test_a_head_that_fails_on_what_was_left_out_loses_its_share() -> None:
     assert min(shares) > 0.8
 
 
-def test_many_groups_share_folds() -> None:
-    model = meta_model()
-    few = task(model, shots=(MAX_SINGLE_FOLDS // 2,) * 2)
-    many = task(model, shots=(MAX_SINGLE_FOLDS // 2 + 1,) * 2)
-    assert len(model.prepare(few)[1].masks) == 1 + MAX_SINGLE_FOLDS
-    assert len(model.prepare(many)[1].masks) == 1 + SHARED_FOLDS
-
-
 def test_one_scan_a_class_is_answered_from_the_start() -> None:
     """Nothing can be judged, so nothing is adapted."""
     model = disturbed(meta_model())
@@ -323,3 +316,32 @@ def test_the_metric_is_the_inverse_root_of_the_shrunk_covariance() -> None:
     variances = model.variances.numpy()
     expected = 1.0 / np.sqrt(1.0 + 2.0 * variances / variances.mean())
     np.testing.assert_allclose(gains, expected, rtol=1e-12)
+
+
+UNEVEN: list[dict[str, object]] = [
+    {"shots": (4, 4, 4)},
+    {"shots": (1, 1), "queries": 2},
+    {"shots": (2, 5, 3, 1, 2), "per_group": 2, "modality": "CT", "source": "b"},
+    {"shots": (12, 9), "per_group": 3, "queries": 7, "source": "a+b"},
+]
+
+
+@pytest.mark.parametrize("parts", [ALL_PARTS, Parts(), replace(ALL_PARTS, stack=False)])
+def test_tasks_side_by_side_get_the_answers_and_gradients_each_gets_alone(parts: Parts) -> None:
+    model = disturbed(meta_model(parts, dropout=0.0))
+    model.train().episodes([task(model, 9, source="b"), task(model, 8, source="c")], [CHANCE] * 2)
+    model.eval()
+    tasks = [task(model, seed, **facts) for seed, facts in enumerate(UNEVEN)]  # type: ignore[arg-type]
+    together = model.episodes(tasks, [CHANCE] * len(tasks))
+    alone = [model.episode(each, CHANCE) for each in tasks]
+    for found, one in zip(together, alone, strict=True):
+        np.testing.assert_allclose(found.logits, one.logits, atol=1e-9)
+        torch.testing.assert_close(found.support_loss, one.support_loss, atol=1e-10, rtol=0)
+        torch.testing.assert_close(found.query_loss, one.query_loss, atol=1e-9, rtol=0)
+    factors = torch.linspace(0.5, 2.0, len(tasks)).double()  # so that no task's gradient passes for another's
+    ours, theirs = (
+        model.meta_gradient((factors * torch.stack([each.query_loss for each in results])).sum())
+        for results in (together, alone)
+    )
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, atol=1e-9, rtol=1e-7)
