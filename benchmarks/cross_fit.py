@@ -15,10 +15,9 @@ from torch import Tensor
 from medmeta.models import weights
 from medmeta.models.backbones import Backbone, load_backbone
 from medmeta.models.features import FeatureExtractor
-from medmeta.scans.scan import Scan
 from medmeta.tasks.labelled_set import LabelledSet
 from medmeta.tasks.sources import open_set
-from medmeta.tasks.task import Task
+from medmeta.training.claims.ground import Statistics, scans_of
 from medmeta.training.tensors import extract_features
 
 ALL = "all"
@@ -61,14 +60,6 @@ def load_trunk(path: Path) -> Backbone:
     return replace(backbone, sha256=str(card["sha256"]))
 
 
-class _Statistics:
-    """An extractor whose ``extract`` gives the statistics of all blocks."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        self.extractor = FeatureExtractor(backbone, torch.device("cpu"))
-        self.extract = self.extractor.statistics
-
-
 def cross_fit(data: Sequence[Path], folder: Path) -> CrossFit:
     """Read the data sets and compute (or look up in ``folder``) their features.
 
@@ -76,26 +67,19 @@ def cross_fit(data: Sequence[Path], folder: Path) -> CrossFit:
         ModelError: a trunk is missing; train it first.
     """
     sets = [found for path in data for found in open_set(path)]
-    plain = _Statistics(load_backbone("efficientnet_lite0"))
-    cache = folder / "features"
-    original = extract_features(sets, plain, plain.extractor.backbone.sha256, cache)
+    cpu, cache = torch.device("cpu"), folder / "features"
+    plain = FeatureExtractor(load_backbone("efficientnet_lite0"), cpu)
+    original = extract_features(sets, Statistics(plain), plain.backbone.sha256, cache)
     medical: dict[str, Tensor] = {}
     for labelled in sets:
         trunk = load_trunk(trunk_path(folder, labelled.name))
-        medical |= extract_features([labelled], _Statistics(trunk), trunk.sha256, cache)
-    return CrossFit({each.name: each for each in sets}, original, medical, plain.extractor.blocks)
+        rows = Statistics(FeatureExtractor(trunk, cpu))
+        medical |= extract_features([labelled], rows, trunk.sha256, cache)
+    return CrossFit({each.name: each for each in sets}, original, medical, plain.blocks)
 
 
 def extractor_of(labelled: LabelledSet, backbone: Backbone, rows: Tensor) -> FeatureExtractor:
     """An extractor that remembers a set's features."""
     extractor = FeatureExtractor(backbone, torch.device("cpu"))
-    extractor.remember([item for item in labelled.items if isinstance(item, Scan)], rows)
+    extractor.remember(scans_of(labelled), rows)
     return extractor
-
-
-def task_of(labelled: LabelledSet) -> Task:
-    """A data set of scans as a task with all its classes."""
-    scans = tuple(item for item in labelled.items if isinstance(item, Scan))
-    return Task(
-        labelled.name, labelled.classes, scans, tuple(labelled.classes[target] for target in labelled.targets)
-    )

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cross_fit import CrossFit, cross_fit, extractor_of, load_trunk, task_of, trunk_path
+from benchmarks.cross_fit import CrossFit, cross_fit, extractor_of, load_trunk, trunk_path
 from benchmarks.machine import describe
 from medmeta.evaluation.few_shot import run_few_shot
 from medmeta.evaluation.few_shot_result import FewShotResult
@@ -30,6 +30,7 @@ from medmeta.learners.medmeta import MetaLearner
 from medmeta.learners.registry import make_learner
 from medmeta.models.backbones import load_backbone
 from medmeta.models.twin import TwinExtractor, TwinSpace
+from medmeta.training.claims.ground import task_of
 from medmeta.training.recipe import Recipe, start_model, train_model
 
 BASELINES = ("prototypes", "logistic", "ridge", "lda")

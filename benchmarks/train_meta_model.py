@@ -86,6 +86,10 @@ def main() -> None:
         figures = json.loads(options.figures.read_text(encoding="utf-8"))
         about["left_out_accuracy"] = figures["accuracy"]["medmeta"]
         about["left_out_gain"] = figures["differences"]["best baseline of each set"]
+    about["backbones_sha256"] = {
+        name: json.loads((ASSETS / f"{name}.json").read_text(encoding="utf-8"))["sha256"]
+        for name in ("efficientnet_lite0", "medical_lite0")
+    }
     sha256 = write_meta_model(SHIPPED, model, about)
     print(f"{SHIPPED.name}: {report.steps} steps in {report.seconds:.0f} s, sha256 {sha256}")
 

@@ -152,7 +152,7 @@ class Ground:
         """Statistics of the meta-train sets by any trunk, kept in ``out`` and remembered by the extractor."""
         found = extract_features(
             self.train,
-            _Statistics(extractor),
+            Statistics(extractor),
             extractor.backbone.sha256,
             self.out / "features",
             progress=self.progress,
@@ -166,7 +166,7 @@ class Ground:
         return self.make(learner, FeatureExtractor(self.extractor.backbone, self.extractor.device))
 
 
-class _Statistics:
+class Statistics:
     """An extractor whose ``extract`` gives the statistics of all blocks."""
 
     def __init__(self, extractor: FeatureExtractor) -> None:
