@@ -142,6 +142,10 @@ class MetaModel(EpisodicModel):
         """Features ``(n, D)`` as an episode takes them; see `feature_space.embed`."""
         return embed(features, self.blocks, self.centre)
 
+    @property
+    def _reads_descriptors(self) -> bool:
+        return self.parts.generation or self.parts.memory
+
     def prepare(self, tasks: Sequence[FeatureTask]) -> TaskBatch:
         """Embedded tasks, side by side."""
         return TaskBatch.of(tasks, self.basis, self.blocks)
@@ -157,7 +161,7 @@ class MetaModel(EpisodicModel):
         """The task-specific starts: shared, plus generated, plus remembered.
 
         Args:
-            descriptors: of :meth:`describe`; neither generation nor memory does anything without.
+            descriptors: of :meth:`describe`; without them nothing is generated or remembered.
         """
         vector: Tensor = self.start
         if self.parts.metric:
@@ -210,8 +214,7 @@ class MetaModel(EpisodicModel):
         The probe has no part in meta-training: it is fitted to convergence, and joins the stack afterwards.
         """
         batch = self.prepare(tasks)
-        reads = self.parts.generation or self.parts.memory
-        descriptors = self.describe(batch, generators) if reads else None
+        descriptors = self.describe(batch, generators) if self._reads_descriptors else None
         start = self.begin(batch, descriptors)
         vector = self.inner_loop(start, batch, exact=torch.is_grad_enabled())
         if self.parts.memory and descriptors is not None:
@@ -257,8 +260,8 @@ class MetaModel(EpisodicModel):
             batch = self.prepare(
                 [replace(task, query=task.support[:0], query_targets=task.support_targets[:0])]
             )
-            reads = self.parts.generation or self.parts.memory
-            start = self.begin(batch, self.describe(batch, [generator]) if reads else None)
+            descriptors = self.describe(batch, [generator]) if self._reads_descriptors else None
+            start = self.begin(batch, descriptors)
             vector = self.inner_loop(start, batch, exact=False)
             fitted, goals = [], batch.goals
             for values in (start.vector, vector):
