@@ -48,7 +48,7 @@ class Sizes:
     shots: int = 5
     queries: int = 15
     per_class: int | None = None
-    left_outs: int = 3
+    left_outs: int = 2
     validation_tasks: int = 30
     family_epochs: int = 5
     our_epochs: int = 10
