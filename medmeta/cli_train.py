@@ -62,16 +62,16 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         sets = _open(options.data, group)
         train, left_out = _divided(sets, chosen.left_out)
         bank = _bank(sets, settings, device, options.out, group)
-        # Texts have features of their own length; a network's stages bring theirs.
+        # Rows that are features tell the model its centre and directions; a network's maps do not.
         plain = not settings.meta.meta_model.dynamic_stages
-        blocks = (bank.rows([train[0].name])[0].shape[1],) if plain else None
+        seen = [bank.rows([each.name])[:2] for each in train] if plain else None
         builder, validation = _tasks(train, left_out, settings, options.seed)
         trainer = MetaTrainer(
             settings.meta.to_dict(),
             settings.meta.inner_loop.max_steps,
             chosen.meta_lr,
             settings.meta.inner_loop.lr,
-            build=partial(build_model, blocks=blocks),
+            build=partial(build_model, features=seen),
             weight_decay=settings.meta.meta_model.weight_decay,
             clip=chosen.clip,
             mixed_precision=chosen.mixed_precision,

@@ -38,7 +38,7 @@ class Stub(EpisodicModel):
         self.config = config
         self.map = nn.Parameter(torch.eye(SIZE))
         self.inner_steps, self.inner_lr = 0, 0.0
-        self.blocks: tuple[int, ...] | None = None
+        self.seen: list[tuple[int, ...]] | None = None
 
     def episode(self, task: FeatureTask, generator: torch.Generator) -> EpisodeResult:
         z, query = task.support @ self.map, task.query @ self.map
@@ -68,9 +68,9 @@ def stubs(monkeypatch: pytest.MonkeyPatch) -> tuple[Look, list[Stub]]:
     look, built = Look(), []
     build = ModuleType("medmeta.training.build")
 
-    def build_model(config: dict[str, Any], *, blocks: tuple[int, ...] | None) -> Stub:
+    def build_model(config: dict[str, Any], *, features: list[tuple[Tensor, Tensor]] | None) -> Stub:
         built.append(Stub(config))
-        built[-1].blocks = blocks
+        built[-1].seen = features and [(*rows.shape, len(targets)) for rows, targets in features]
         return built[-1]
 
     build.build_model = build_model  # type: ignore[attr-defined]
@@ -156,7 +156,7 @@ def test_it_trains_resumes_and_looks_at_every_scan_once(
     assert (built[0].inner_steps, built[0].inner_lr) == (3, 0.05)
     assert built[0].config["inner_loop"]["max_steps"] == 3
     assert built[0].config["meta_model"]["backbone"] == "efficientnet_lite0"
-    assert built[0].blocks == (SIZE,)
+    assert built[0].seen == [(12, SIZE, 12)]  # the left-out set has no say
     assert "research" in capsys.readouterr().out.lower()
     again = train(data, config, tmp_path / "out")
     assert look.asked == 24
