@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from medmeta.models import weights
 from medmeta.tasks.held_out_classes import divide, held_out_classes
 from medmeta.tasks.labelled_set import LabelledSet
 from medmeta.training.claims import adaptation, near_domain
-from medmeta.training.claims.adaptation import Tuned, fine_tune
+from medmeta.training.claims.adaptation import Judged, Raced, fine_tune
 from medmeta.training.claims.ground import first_of_each, shortened, task_of
 
 
@@ -92,31 +93,35 @@ def test_fine_tuning_step_by_step_is_fine_tuning(monkeypatch: pytest.MonkeyPatch
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(adaptation, "_accuracy", slow)
-    found = fine_tune(tuner, support, query, 2.0, clock)
+    found = fine_tune(tuner, support, query, clock)
     answers = tuner.adapt(support).predict(query.scans).labels
     right = float(np.mean([a == b for a, b in zip(answers, query.labels, strict=True)]))
-    assert found == Tuned(3.0, 3, right, False)  # judging took thousands of seconds, and they do not count
-    assert fine_tune(tuner, support, query, 0.0, clock) == Tuned(
-        1.0, 1, pytest.approx(found.accuracy, abs=1), True
-    )
+    assert found[-1] == Judged(3, 3.0, right)  # judging took thousands of seconds, and they do not count
+    assert [(each.steps, each.seconds) for each in found] == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    longer = fine_tune(replace(tuner, steps=6), support, query)
+    assert [each.steps for each in longer] == [1, 2, 3, 5, 6]
 
 
-def test_ratio_of_medians_by_hand() -> None:
+def raced(data: str, seconds: float, accuracy: float, *tuned: float) -> Raced:
+    """Fine-tuning of two seconds a step, judged after the first and the second."""
+    return Raced(data, seconds, accuracy, tuple(Judged(n, 2.0 * n, a) for n, a in enumerate(tuned, start=1)))
+
+
+def test_the_ratio_by_hand() -> None:
     rows = [
-        ("a", 1.0, 0.9, Tuned(10.0, 5, 0.9, True)),
-        ("a", 2.0, 0.9, Tuned(30.0, 30, 0.8, False)),
-        ("b", 3.0, 0.9, Tuned(20.0, 30, 0.5, False)),
+        raced("a", 1.0, 0.9, 0.5, 1.0),  # at step 1 the mean is 0.7, at step 2 it is 0.9: ours
+        raced("a", 1.0, 0.9, 0.9, 0.8),
+        raced("b", 0.5, 0.9, 0.6, 0.7),
     ]
-    found = adaptation.outcome(rows, 30, 0)
-    assert found.value == pytest.approx(10.0)
-    assert found.met
-    assert "1 of 3 tasks within 30 steps, so the ratio is a lower bound" in found.how
-    assert found.reached.startswith("at least 10.0 times quicker (2.00 s against at least 20.0 s)")
-    assert found.interval is not None
-    assert 10 / 3 <= found.interval.low <= 10.0 <= found.interval.high <= 30.0
-    single = adaptation.outcome(rows[:1], 30, 0)
-    assert single.interval is None
-    assert single.reached.startswith("10.0 times")
+    found = adaptation.outcome(rows, 2)
+    assert found.value == pytest.approx(4.0)
+    assert not found.met
+    assert found.reached.startswith(
+        "4.0 times quicker (a: 4.0 times, 1.00 s against 4.0 s; b: at least 8.0 times"
+    )
+    never = adaptation.outcome(rows[2:], 2)
+    assert never.met
+    assert never.reached.startswith("at least 8.0 times")
 
 
 def test_adaptation_on_tiny_tasks(tmp_path: Path) -> None:
@@ -125,8 +130,8 @@ def test_adaptation_on_tiny_tasks(tmp_path: Path) -> None:
     assert [row["data"] for row in rows] == ["lung", "lung", "chest", "chest"]
     for row in rows:
         assert row["seconds"] > 0
-        assert row["finetune_reached"] == (row["finetune_accuracy"] >= row["accuracy"])
-        assert 1 <= row["finetune_steps"] <= TINY.budget
+        assert row["tuned"][-1]["steps"] == TINY.budget
+    assert found.value == min(each["value"] for each in found.details["ratios"].values())
 
 
 def test_shortened_sets_keep_whole_groups() -> None:
