@@ -5,9 +5,13 @@ from __future__ import annotations
 import io
 import re
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
+
+from medmeta.learners.base import TaskModel
+from medmeta.scans.scan import Scan
 
 
 def pdf_text(pdf: bytes) -> str:
@@ -28,3 +32,14 @@ def stripes(seed: int, *, upright: bool) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def check_one_alone(model: TaskModel, query: Sequence[Scan]) -> None:
+    """A scan read alone gets, to the bit, the answer that it gets in a batch of at least 24."""
+    batch = model.predict(query)
+    for position in (0, 9, 23):
+        alone = model.predict([query[position]])
+        assert np.array_equal(alone.probabilities[0], batch.probabilities[position])
+        assert alone.out_of_domain[0] == batch.out_of_domain[position]
+        assert alone.neighbours[0] == batch.neighbours[position]
+    assert model.predict([]).labels == ()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import check_one_alone
 from tiny_network import scan, task, tiny_backbone, tiny_extractor
 
 from medmeta.errors import CancelledError, ModelError, TaskError
@@ -82,13 +83,7 @@ def test_shuffled_labels_fall_to_chance(make: Make, extractor: FeatureExtractor)
 
 
 def test_one_scan_alone_gets_the_answer_of_the_batch(model: TunedTaskModel) -> None:
-    batch = model.predict(QUERY)
-    for position in (0, 9, 23):
-        alone = model.predict([QUERY[position]])
-        assert np.array_equal(alone.probabilities[0], batch.probabilities[position])
-        assert alone.out_of_domain[0] == batch.out_of_domain[position]
-        assert alone.neighbours[0] == batch.neighbours[position]
-    assert model.predict([]).labels == ()
+    check_one_alone(model, QUERY)
 
 
 def test_renaming_the_labels_renames_the_answer(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import check_one_alone
 from tiny_network import scan, task, tiny_backbone, tiny_extractor
 
 from medmeta.errors import CancelledError, ModelError, TaskError
@@ -71,14 +72,7 @@ def test_it_answers_as_the_meta_model_it_was_given(learner: MetaLearner) -> None
 
 
 def test_one_scan_alone_gets_the_answer_of_the_batch(learner: MetaLearner) -> None:
-    model = learner.adapt(task())
-    batch = model.predict(QUERY)
-    for position in (0, 9, 23):
-        alone = model.predict([QUERY[position]])
-        assert np.array_equal(alone.probabilities[0], batch.probabilities[position])
-        assert alone.out_of_domain[0] == batch.out_of_domain[position]
-        assert alone.neighbours[0] == batch.neighbours[position]
-    assert model.predict([]).labels == ()
+    check_one_alone(learner.adapt(task()), QUERY)
 
 
 def test_names_and_order_of_the_support_do_not_matter(learner: MetaLearner) -> None:
