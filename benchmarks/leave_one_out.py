@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,17 @@ from medmeta.training.recipe import Recipe, start_model, train_model
 
 BASELINES = ("prototypes", "logistic", "ridge", "lda")
 DEFAULT = Recipe()
+#: Feature blocks of both trunks: of each, four statistics of four stages, the last stage's first.
+TRUNK, STAGE = 16, 4
+BLOCKS = range(2 * TRUNK)
+
+
+def only(kept: Callable[[int], bool]) -> Recipe:
+    """The recipe whose heads see the blocks that are ``kept``."""
+    off = tuple(block for block in BLOCKS if not kept(block))
+    return replace(DEFAULT, parts=replace(DEFAULT.parts, off=off))
+
+
 #: One part changed at a time; the figure is what the change costs (or brings).
 VARIANTS: Mapping[str, Recipe] = {
     "untrained": replace(DEFAULT, epochs=0),
@@ -45,10 +56,12 @@ VARIANTS: Mapping[str, Recipe] = {
     "with probe": replace(DEFAULT, parts=replace(DEFAULT.parts, probe=True)),
     "with memory": replace(DEFAULT, parts=replace(DEFAULT.parts, memory=True)),
     "difficulty sampler": replace(DEFAULT, sampler="difficulty"),
-    "original trunk only": replace(DEFAULT, parts=replace(DEFAULT.parts, off=tuple(range(8, 16)))),
-    "medical trunk only": replace(DEFAULT, parts=replace(DEFAULT.parts, off=tuple(range(8)))),
-    "last stage only": replace(DEFAULT, parts=replace(DEFAULT.parts, off=(*range(2, 8), *range(10, 16)))),
-    "means only": replace(DEFAULT, parts=replace(DEFAULT.parts, off=tuple(range(1, 16, 2)))),
+    "original trunk only": only(lambda block: block < TRUNK),
+    "medical trunk only": only(lambda block: block >= TRUNK),
+    "last stage only": only(lambda block: block % TRUNK < STAGE),
+    "means only": only(lambda block: block % STAGE == 0),
+    "no maxima": only(lambda block: block % STAGE != 2),
+    "no covariances": only(lambda block: block % STAGE != 3),
 }
 
 

@@ -20,11 +20,13 @@ from benchmarks.machine import describe
 from medmeta.models import weights
 from medmeta.models.backbones import ASSETS, CARDS
 from medmeta.models.efficientnet_lite import EfficientNetLite0
-from medmeta.models.features import MARGIN
 from medmeta.models.initialise import folded
 from medmeta.tasks.held_out_classes import divide, held_out_classes
 from medmeta.tasks.sources import open_set
 from medmeta.training.trunk import TrunkSettings, pixel_set, train_trunk
+
+#: Scans are kept at this multiple of the side that the trunk is trained at; random views are cut from them.
+MARGIN = 8 / 7
 
 
 def main() -> None:

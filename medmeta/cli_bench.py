@@ -20,6 +20,7 @@ from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import part
 
 if TYPE_CHECKING:  # commands import what they run; asking for help stays quick
+    from medmeta.models.features import FeatureExtractor
     from medmeta.scans.scan import Intake
     from medmeta.tasks.labelled_set import LabelledSet
     from medmeta.tasks.task import Task
@@ -77,6 +78,13 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     few_shot.add_argument("--seed", type=int, default=0)
     few_shot.add_argument("--device", default="auto", help="auto, cpu or cuda")
     few_shot.add_argument("--jobs", type=_number, metavar="N", help="processes (default: one a core)")
+    few_shot.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="folder that keeps each answer, so that an interrupted run goes on and a longer one adds to it; it does "
+        "not notice changed code",
+    )
     few_shot.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
     _add_claims(measure)
 
@@ -123,10 +131,12 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.api import extractor
     from medmeta.evaluation.few_shot import run_few_shot
     from medmeta.evaluation.few_shot_result import to_json
+    from medmeta.evaluation.kept import Kept
     from medmeta.evaluation.machine import machine
     from medmeta.evaluation.processes import usable_jobs
     from medmeta.evaluation.provenance import package_version
     from medmeta.learners.registry import make_learner
+    from medmeta.models.features import READING
     from medmeta.reports.few_shot_table import as_markdown, as_text
     from medmeta.training.claims.few_shot import weights_of
 
@@ -136,6 +146,7 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
         raise TaskError(f"--episodes-for names {', '.join(unknown)}, which --learners does not")
     fewer = {learners[name].name: count for name, count in options.episodes_for.items()}
     read = [_read(path) for path in options.data]
+    weights = {learner.name: weights_of(learner.name) for learner in learners.values()}
     parts: dict[str, list[dict[str, Any]]] = {"results": [], "paired": [], "paired_all": []}
     with bar() as progress:
         for number, shots in enumerate(options.shots):
@@ -149,6 +160,9 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
                 episodes_for=fewer,
                 seed=options.seed,
                 jobs=options.jobs,
+                keep=None
+                if options.keep is None
+                else Kept(options.keep, _decisive(options, shots, shared), weights),
                 progress=part(progress, number / len(options.shots), (number + 1) / len(options.shots)),
             )
             for name, rows in to_json(result).items():
@@ -166,7 +180,8 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
             "jobs": usable_jobs(options.jobs),
             "device": shared.device_name,
             "backbone_sha256": shared.backbone.sha256,
-            "weights": {learner.name: weights_of(learner.name) for learner in learners.values()},
+            "reading": READING,
+            "weights": weights,
         },
         **parts,
         "data_sets": [_data_set(task, found) for task, found in read],
@@ -185,6 +200,23 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
     if options.markdown is not None:
         write(options.markdown, as_markdown(document))
     return document
+
+
+def _decisive(options: argparse.Namespace, shots: int, shared: FeatureExtractor) -> dict[str, Any]:
+    """What decides an answer besides the scans, the learner and the episode."""
+    from medmeta.evaluation.provenance import package_version
+    from medmeta.models.features import READING
+
+    return {
+        "shots": shots,
+        "ways": options.ways,
+        "queries": options.queries,
+        "seed": options.seed,
+        "device": shared.device_name,
+        "backbone_sha256": shared.backbone.sha256,
+        "reading": READING,
+        "versions": [package_version(name) for name in ("medmeta", "torch")],
+    }
 
 
 def _claims(options: argparse.Namespace) -> dict[str, Any]:

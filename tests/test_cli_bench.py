@@ -17,6 +17,7 @@ from medmeta.cli import main
 from medmeta.cli_bench import add_bench
 from medmeta.errors import MedMetaError, ModelError, TaskError
 from medmeta.learners.registry import DEFAULT_LEARNER, make_learner
+from medmeta.models.features import READING
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.scans.intake import read_source
 from medmeta.tasks.episodes import draw_episodes
@@ -76,6 +77,28 @@ def few_shot(
     return result, (folder / "new" / "table.md").read_text(), folder
 
 
+def test_kept_answers_are_not_measured_again(data: tuple[Path, Path], tmp_path: Path) -> None:
+    keep = (
+        "--data",
+        data[0],
+        "--shots",
+        "2",
+        "--queries",
+        "3",
+        "--device",
+        "cpu",
+        "--keep",
+        tmp_path / "kept",
+    )
+    first = run(*keep, "--learners", "prototypes", "--episodes", "2")
+    again = run(*keep, "--learners", "ridge,prototypes", "--episodes", "3")["results"][1]
+    assert again["per_episode"][:2] == first["results"][0]["per_episode"]
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    third = run(*keep, "--learners", "prototypes", "--episodes", "3")["results"][0]
+    for key in ("per_episode", "seconds_adapt", "seconds_predict"):
+        assert third[key] == again[key]
+
+
 def test_json_has_what_the_design_names(few_shot: tuple[dict[str, Any], str, Path]) -> None:
     result = few_shot[0]
     assert result["settings"] | {"device": "", "backbone_sha256": ""} == {
@@ -91,6 +114,7 @@ def test_json_has_what_the_design_names(few_shot: tuple[dict[str, Any], str, Pat
         "jobs": result["settings"]["jobs"],
         "device": "",
         "backbone_sha256": "",
+        "reading": READING,
     }
     assert [(r["shots"], r["data"], r["learner"], r["n_episodes"]) for r in result["results"]] == [
         (shots, data, learner, episodes)

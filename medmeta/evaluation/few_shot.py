@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medmeta.errors import MedMetaError, TaskError
 from medmeta.evaluation.few_shot_result import FewShotResult, Measured, Ways
+from medmeta.evaluation.kept import Answer, Kept
 from medmeta.evaluation.processes import spread, usable_jobs
 from medmeta.learners.base import Learner
 from medmeta.progress import Progress, part, silent
@@ -35,6 +35,7 @@ def run_few_shot(
     episodes_for: Mapping[str, int] | None = None,
     seed: int = 0,
     jobs: int | None = None,
+    keep: Kept | None = None,
     progress: Progress = silent,
 ) -> FewShotResult:
     """Measure learners on the same episodes of each data set.
@@ -52,6 +53,7 @@ def run_few_shot(
         episodes_for: fewer for a costly learner, by name: it gets the first so many of the same episodes.
         seed: of the episodes and of the bootstrap.
         jobs: processes; by default one a core. The accuracies do not depend on it.
+        keep: where answers are kept as they come, and those of earlier runs are found.
         progress: told after every piece of work.
 
     Raises:
@@ -74,7 +76,7 @@ def run_few_shot(
             look = getattr(learner, "look", None)
             if look is not None:  # reads the scans with more than its extractor
                 look(task.scans, progress=part(here, 0.0, LOOKING))
-        measured += _measure(task, draws, learners, counts, usable_jobs(jobs), part(here, LOOKING, 1.0))
+        measured += _measure(task, draws, learners, counts, usable_jobs(jobs), keep, part(here, LOOKING, 1.0))
     progress(1.0, "Measured every learner")
     return FewShotResult(shots, queries, ways, episodes, seed, usable_jobs(jobs), tuple(measured))
 
@@ -124,37 +126,46 @@ def _measure(
     learners: Sequence[Learner],
     counts: Sequence[int],
     jobs: int,
+    keep: Kept | None,
     progress: Progress,
 ) -> Iterator[Measured]:
     """Every learner on its episodes of one data set."""
+    found = [{} if keep is None else keep.read(task, learner.name) for learner in learners]
+    missing = [
+        [i for i in range(count) if i not in known] for known, count in zip(found, counts, strict=True)
+    ]
     pieces = [
-        (number, int(start), int(stop))
-        for number, count in enumerate(counts)
-        for start, stop in pairwise(np.linspace(0, count, min(count, CHUNKS) + 1).astype(int))
+        (number, [int(i) for i in piece])
+        for number, rest in enumerate(missing)
+        for piece in np.array_split(rest, min(len(rest), CHUNKS) or 1)
+        if len(piece)
     ]
 
-    def work(piece: tuple[int, int, int]) -> list[tuple[list[bool], float, float]]:
-        number, start, stop = piece
-        return [_episode(task, draws.episodes[i], learners[number], i) for i in range(start, stop)]
+    def work(piece: tuple[int, list[int]]) -> dict[int, Answer]:
+        number, episodes = piece
+        return {i: _episode(task, draws.episodes[i], learners[number], i) for i in episodes}
 
-    found: list[list[tuple[list[bool], float, float]]] = [[] for _ in learners]
-    for done, (piece, rows) in enumerate(zip(pieces, spread(work, pieces, jobs), strict=True), start=1):
-        found[piece[0]] += rows
-        progress(done / len(pieces), f"{task.name}: {learners[piece[0]].name}, episode {piece[2]}")
-    for learner, count, rows in zip(learners, counts, found, strict=True):
-        right, adapt, predict = zip(*rows, strict=True)
+    for done, ((number, episodes), rows) in enumerate(
+        zip(pieces, spread(work, pieces, jobs), strict=True), start=1
+    ):
+        found[number] |= rows
+        if keep is not None:
+            keep.add(task, learners[number].name, rows)
+        progress(done / len(pieces), f"{task.name}: {learners[number].name}, episode {episodes[-1] + 1}")
+    for learner, count, known in zip(learners, counts, found, strict=True):
+        answers = [known[i] for i in range(count)]
         yield Measured(
             task.name,
             learner.name,
-            np.array(right, dtype=np.bool_),
+            np.array([answer.right for answer in answers], dtype=np.bool_),
             draws.targets[:count],
             draws.groups[:count],
-            np.array(adapt, dtype=np.float64),
-            np.array(predict, dtype=np.float64),
+            np.array([answer.seconds_adapt for answer in answers], dtype=np.float64),
+            np.array([answer.seconds_predict for answer in answers], dtype=np.float64),
         )
 
 
-def _episode(task: Task, episode: Episode, learner: Learner, number: int) -> tuple[list[bool], float, float]:
+def _episode(task: Task, episode: Episode, learner: Learner, number: int) -> Answer:
     """Which query scans a learner gets right, and its seconds of adapting and of predicting."""
     support, query = task.subset(episode.support), [task.scans[i] for i in episode.query]
     try:
@@ -165,8 +176,8 @@ def _episode(task: Task, episode: Episode, learner: Learner, number: int) -> tup
         stop = time.perf_counter()
     except MedMetaError as error:
         raise MedMetaError(f"{learner.name} on {task.name}, episode {number}: {error}") from error
-    right = [found == task.labels[i] for found, i in zip(answer.labels, episode.query, strict=True)]
-    return right, adapted - start, stop - adapted
+    right = tuple(found == task.labels[i] for found, i in zip(answer.labels, episode.query, strict=True))
+    return Answer(right, adapted - start, stop - adapted)
 
 
 def _counts(learners: Sequence[Learner], episodes: int, fewer: Mapping[str, int]) -> list[int]:

@@ -20,7 +20,9 @@ from medmeta.scans.intensity import model_image
 from medmeta.scans.scan import Scan
 
 #: The scan is read at this multiple of the network's side, of which two views take the centre.
-MARGIN = 8 / 7
+MARGIN = 3 / 2
+#: Raised whenever the same scan and weights give other features, so that kept ones are not mistaken for them.
+READING = 2
 VIEWS = 4
 #: Bytes of maps kept; a scan's maps take 75 KB where ``conv6`` of the default backbone starts.
 MAP_BYTES = 1 << 30
@@ -62,7 +64,7 @@ class Memory:
 
 
 def views(image: Tensor, side: int) -> Tensor:
-    """Whole image and central crop, each as it is and mirrored left to right.
+    """Whole image and a closer look at its centre, each as it is and mirrored left to right.
 
     Args:
         image: ``(3, s, s)`` float32 in [0, 1] with ``s >= side``.
@@ -92,7 +94,7 @@ class FeatureExtractor:
         remember: how many scans' features are kept, the least recently used going first.
     """
 
-    def __init__(self, backbone: Backbone, device: torch.device, remember: int = 20_000) -> None:
+    def __init__(self, backbone: Backbone, device: torch.device, remember: int = 10_000) -> None:
         self.backbone = backbone
         self.device = device
         self._network = backbone.network.to(device)

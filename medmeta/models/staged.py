@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medmeta.errors import ModelError
+from medmeta.models.map_statistics import map_statistics, statistic_sizes
 
 #: Stages, counted from the last, whose maps are summed up by :meth:`StagedNetwork.statistics`.
 POOLED_STAGES = 4
@@ -64,13 +65,12 @@ class StagedNetwork(nn.Module):
     def statistic_sizes(self) -> tuple[int, ...]:
         """Lengths of the blocks of :meth:`statistics`."""
         names = reversed(self.stage_names[-POOLED_STAGES:])
-        return tuple(self.stage_channels[name] for name in names for _ in range(2))
+        return tuple(size for name in names for size in statistic_sizes(self.stage_channels[name]))
 
     def statistics(self, x: Tensor) -> Tensor:
-        """Mean and standard deviation over space of the last stages' maps, the last stage's first.
+        """`map_statistics` of the last stages' maps, the last stage's first; earlier stages see finer detail.
 
-        Means alone see what is there; deviations see texture, and earlier stages see finer detail. The first block
-        is what :meth:`forward` gives.
+        The first block is what :meth:`forward` gives.
 
         Returns:
             ``(n, sum of statistic_sizes)``.
@@ -79,8 +79,7 @@ class StagedNetwork(nn.Module):
         for name in self.stage_names:
             x = self.run_stage(name, x)
             if name in self.stage_names[-POOLED_STAGES:]:
-                deviation = x.var(dim=(2, 3), correction=0).sqrt()
-                found = [x.mean(dim=(2, 3)), deviation, *found]
+                found = [*map_statistics(x), *found]
         return torch.cat(found, dim=1)
 
     def maps(self, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from medmeta.errors import ModelError, TaskError
 from medmeta.models import weights
 from medmeta.models.descriptor import agreed
+from medmeta.models.features import READING
 from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
 from medmeta.tasks.labelled_set import LabelledSet
@@ -191,7 +192,7 @@ def _compute(
 
 
 def _fingerprint(labelled: LabelledSet, made_with: str) -> str:
-    digest = hashlib.sha256(made_with.encode())
+    digest = hashlib.sha256(f"{made_with} {READING}".encode())
     for item in labelled.items:
         key = (
             f"{item.id}{item.monochrome1}"

@@ -16,7 +16,8 @@ from medmeta.models.features import FeatureExtractor
 from medmeta.models.twin import TwinExtractor, TwinSpace
 
 SCANS = [scan(kind, i) for kind in range(3) for i in range(2)]
-SIZES = (FEATURES, FEATURES, 8, 8, 6, 6)
+#: Mean, deviation and maximum of each stage's channels, and their covariances.
+SIZES = (*[FEATURES] * 3, 78, *[8] * 3, 36, *[6] * 3, 21)
 
 
 def other_backbone() -> Backbone:

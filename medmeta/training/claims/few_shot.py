@@ -14,6 +14,7 @@ from medmeta.evaluation.few_shot import run_few_shot
 from medmeta.evaluation.few_shot_result import to_json
 from medmeta.evaluation.provenance import task_hash
 from medmeta.models.backbones import ASSETS
+from medmeta.models.features import READING
 from medmeta.models.twin import MEDICAL
 from medmeta.training import checkpoint
 from medmeta.training.claims.ground import Ground
@@ -60,6 +61,7 @@ def few_shot(ground: Ground, learner: str) -> Accuracies:
             "queries": sizes.queries,
             "seed": ground.seed,
             "backbone_sha256": ground.extractor.backbone.sha256,
+            "reading": READING,
             "weights": {learner: weights_of(learner)},
         },
         "results": to_json(result)["results"],
@@ -96,6 +98,7 @@ def _fits(document: Mapping[str, Any], ground: Ground, learner: str) -> bool:
         and settings.get("queries") == sizes.queries
         and settings.get("seed") == ground.seed
         and settings.get("backbone_sha256") == ground.extractor.backbone.sha256
+        and settings.get("reading") == READING
         and settings.get("weights", {}).get(learner) == weights_of(learner)
         and all(hashes.get(task.name) == task_hash(task) for task in ground.test)
     )

@@ -13,6 +13,7 @@ from tiny_ground import TINY, ground, make, sets_to_test
 
 from medmeta.evaluation.few_shot import run_few_shot
 from medmeta.evaluation.provenance import task_hash
+from medmeta.models.features import READING
 from medmeta.training.claims import lung, over_maml
 from medmeta.training.claims.few_shot import few_shot, weights_of
 
@@ -26,6 +27,7 @@ def document(learners: dict[str, list[float]], **settings: Any) -> dict[str, Any
             "queries": 3,
             "seed": 0,
             "backbone_sha256": "1" * 64,
+            "reading": READING,
             "weights": {name: weights_of(name) for name in learners},
             **settings,
         },
@@ -98,6 +100,7 @@ def test_bench_few_shot_is_taken_over_by_hand(tmp_path: Path) -> None:
         {"shots": [1]},
         {"weights": {"medmeta": "other"}},
         {"backbone_sha256": "2"},
+        {"reading": READING - 1},
     ],
 )
 def test_another_run_is_not_taken_over(tmp_path: Path, other: dict[str, Any]) -> None:
