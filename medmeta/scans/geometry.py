@@ -124,7 +124,22 @@ def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
     return bottom - top, right - left, struct.unpack_from(">H", frame, start + 40)[0]
 
 
+def jpeg_precision(frame: bytes) -> int | None:
+    """Bits a sample from a JPEG frame header (ITU-T T.81 B.2.2); None when there is none."""
+    header = _jpeg_header(frame)
+    return None if header is None else frame[header + 4]
+
+
 def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
+    header = _jpeg_header(frame)
+    if header is None:
+        return None
+    rows, columns = struct.unpack_from(">HH", frame, header + 5)
+    return int(rows), int(columns), frame[header + 9]
+
+
+def _jpeg_header(frame: bytes) -> int | None:
+    """Where the marker of the frame header stands."""
     position = 2
     while position + 10 <= len(frame):
         if frame[position] != 0xFF:
@@ -135,8 +150,7 @@ def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # no length follows
             position += 2
         elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = struct.unpack_from(">HH", frame, position + 5)
-            return int(rows), int(columns), frame[position + 9]
+            return position
         else:
             position += 2 + struct.unpack_from(">H", frame, position + 2)[0]
     return None
