@@ -126,7 +126,7 @@ def by_dcmtk(path: Path) -> Pixels:
         plain = Path(folder) / "plain"
         _run(program, *(["+te"] if program == "dcmconv" else []), str(path), str(plain))
         made = pydicom.dcmread(plain)
-        values: Pixels = np.asarray(apply_modality_lut(_stored(made), made), np.float64)
+        values: Pixels = np.asarray(apply_modality_lut(_stored(made), _flat(made)), np.float64)
         return values
 
 
@@ -156,6 +156,14 @@ def _stored(made: pydicom.Dataset) -> Pixels:
     if values.size != count:
         raise CannotReadError
     return values.reshape(shape)
+
+
+def _flat(made: pydicom.Dataset) -> pydicom.Dataset:
+    """The data set with the rescale of its shared functional group, which pydicom does not look for."""
+    shared = (made.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
+    for item in shared.get("PixelValueTransformationSequence") or []:
+        made.RescaleSlope, made.RescaleIntercept = item.RescaleSlope, item.RescaleIntercept
+    return made
 
 
 def _drawn(program: str, path: Path, folder: Path) -> Pixels:

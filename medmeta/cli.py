@@ -55,7 +55,10 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
         return added
 
-    source = "folder or ZIP of class folders (DICOM, NIfTI, PNG, JPEG, TIFF), with or without labels.csv (file,label,group)"
+    source = (
+        "folder or ZIP of class folders (DICOM, NIfTI, PNG, JPEG, TIFF), with or without labels.csv "
+        "(file,label,group)"
+    )
     scan = command("scan", _scan, "Read, check and de-identify scans; adapt nothing.")
     scan.add_argument("source", type=Path, metavar="SRC", help=source)
 

@@ -22,7 +22,7 @@ from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
-from medmeta.scans.geometry import Geometry, check_frame_headers, read_geometry
+from medmeta.scans.geometry import PARTIAL_422, Geometry, check_frame_headers, read_geometry
 from medmeta.scans.grey import Grey, grey_values
 from medmeta.scans.jpeg12 import decode_12_bit
 from medmeta.scans.limits import Limits, in_words
@@ -30,7 +30,7 @@ from medmeta.scans.not_images import DICOMDIR, DICOMDIR_CLASS, PIXELS, check_is_
 from medmeta.scans.padding import PADDING_TAGS
 from medmeta.scans.refusal import RefusedError, naming
 from medmeta.scans.scan import Scan, content_hash
-from medmeta.scans.values import palette_to_rgb, to_8_bit
+from medmeta.scans.values import palette_to_rgb, partial_to_rgb, to_8_bit
 
 #: Everything the parser keeps; it skips all other elements, so they never exist as values here.
 _READ_TAGS: list[Any] = [
@@ -177,10 +177,15 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
     if syntax == JPEGExtended12Bit and geometry.bits_stored > 8:
         frames = generate_frames(dataset.PixelData, number_of_frames=geometry.frames)
         return decode_12_bit(frames, geometry, signed=dataset.get("PixelRepresentation") == 1)
+    partial = geometry.photometric == PARTIAL_422 and not syntax.is_encapsulated
+    if partial:  # samples lie as in YBR_FULL_422, only their ranges differ
+        dataset.PhotometricInterpretation = "YBR_FULL_422"
     decoder = get_decoder(syntax)
     options = as_pixel_options(dataset, allow_excess_frames=False)
-    pixels, after = decoder.as_array(dataset, raw=False, validate=True, **options)
-    if geometry.samples == 3 and after.get("photometric_interpretation") != "RGB":
+    pixels, after = decoder.as_array(dataset, raw=partial, validate=True, **options)
+    if partial:
+        pixels = partial_to_rgb(pixels)
+    elif geometry.samples == 3 and after.get("photometric_interpretation") != "RGB":
         raise RefusedError("its colour space cannot be turned into RGB; export it as RGB")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise RefusedError("some of its pixels are not numbers; export the scan again")

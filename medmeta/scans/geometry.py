@@ -11,6 +11,8 @@ from pydicom.dataset import Dataset
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError
 
+#: Retired, and still in old ultrasound archives (PS3.3 of 2016, C.7.6.3.1.2).
+PARTIAL_422 = "YBR_PARTIAL_422"
 #: How far from a frame's end its end marker may stand: padding, and the odd bytes some encoders add.
 _TAIL = 64
 
@@ -37,7 +39,7 @@ class Geometry:
     def native_bytes(self) -> int:
         """Bytes an uncompressed Pixel Data element must hold (PS3.5 8.1.1)."""
         bits = self.rows * self.columns * self.frames * self.samples * self.bits_allocated
-        if self.photometric == "YBR_FULL_422":
+        if self.photometric in ("YBR_FULL_422", PARTIAL_422):
             bits = bits * 2 // 3
         return (bits + 7) // 8
 

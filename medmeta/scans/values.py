@@ -128,6 +128,17 @@ def palette_to_rgb(frames: NDArray[Any], dataset: Dataset, little_endian: bool =
     return np.stack(channels, axis=-1)
 
 
+def partial_to_rgb(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """YBR_PARTIAL samples to RGB, uint8 (..., 3): luminance spans 16 to 235, colour 16 to 240 (ITU-R BT.601)."""
+    y, cb, cr = (
+        samples[..., channel].astype(np.float32) - zero for channel, zero in enumerate((16, 128, 128))
+    )
+    red, blue = 1.1644 * y + 1.5960 * cr, 1.1644 * y + 2.0173 * cb
+    green = 1.1644 * y - 0.3917 * cb - 0.8130 * cr
+    rgb: NDArray[np.uint8] = np.clip(np.rint(np.stack([red, green, blue], -1)), 0, 255).astype(np.uint8)
+    return rgb
+
+
 def to_8_bit(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     """Unsigned colour samples of ``bits`` bits to 0-255, rounded; 0 takes the type's own width."""
     bits = bits or 8 * pixels.dtype.itemsize

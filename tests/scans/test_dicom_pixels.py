@@ -294,6 +294,15 @@ def test_high_throughput_jpeg_2000(syntax: str) -> None:
         assert scan.transfer_syntax == syntax
 
 
+def test_partial_range_colour() -> None:
+    """Two pixels share their colour (PS3.3 of 2016, C.7.6.3.1.2): black and white, then red and what is darker."""
+    made = dataset(np.zeros((1, 4, 3), "u1"), PhotometricInterpretation="YBR_PARTIAL_422", Modality="US")
+    made.PixelData = bytes([16, 235, 128, 128, 81, 16, 90, 240])  # Y Y Cb Cr
+    assert read(encoded(made)).pixels[0].tolist() == [[[0, 0, 0], [255, 255, 255], [254, 0, 0], [179, 0, 0]]]
+    with pytest.raises(ScanRejectedError, match="cut short"):
+        read(encoded(made)[:-2])
+
+
 @pytest.mark.parametrize("bits", [1, 5, 8, 12, 16, 24, 32])
 @pytest.mark.parametrize("signed", [False, True])
 def test_every_depth_and_sign(bits: int, signed: bool) -> None:
