@@ -3,7 +3,8 @@
 python -m benchmarks.conformance [--list] [--json FILE]
 
 Goes over the test files of the `pydicom` wheel and of the `pydicom-data` package, reads each as an upload is read (in
-the confined process), and compares every pixel with GDCM and, where it is installed (`apt-get install dcmtk`), DCMTK.
+the confined process), and compares every pixel with GDCM, with OpenJPEG (pylibjpeg's) and, where it is installed
+(`apt-get install dcmtk`), DCMTK. GDCM decodes most compressed files here, so for those the other two are the check.
 Prints Markdown tables. Exits with 1 where a scan is refused that another decoder reads, or where the pixels read are
 those of no decoder.
 """
@@ -169,7 +170,7 @@ def main() -> int:
     paths = list(dicom_files())
     with Isolated() as isolated:
         outcomes = [examined(path, isolated, decoders) for path in tqdm(paths, file=sys.stderr)]
-    print(f"\n{len(outcomes)} files, compared with {' and '.join(decoders)}\n")
+    print(f"\n{len(outcomes)} files, compared with {', '.join(decoders)}\n")
     print(read_table(outcomes, decoders))
     print()
     print(refused_table(outcomes))

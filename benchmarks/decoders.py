@@ -1,4 +1,4 @@
-"""Decoders to hold `medmeta.scans` against: GDCM, and DCMTK's programs where they are installed.
+"""Decoders to hold `medmeta.scans` against: GDCM, DCMTK's programs where they are installed, and OpenJPEG.
 
 Both give what a `Scan` holds: greyscale after the modality LUT, or 8-bit RGB. Used by `benchmarks.conformance`.
 """
@@ -18,7 +18,9 @@ import gdcm
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from openjpeg.utils import decode
 from PIL import Image
+from pydicom.encaps import generate_frames
 from pydicom.pixels.processing import apply_modality_lut
 
 Pixels = NDArray[Any]
@@ -130,6 +132,35 @@ def by_dcmtk(path: Path) -> Pixels:
         return values
 
 
+def by_openjpeg(path: Path) -> Pixels:
+    """JPEG 2000 frames as the OpenJPEG of pylibjpeg decodes them; pydicom applies the modality LUT.
+
+    Raises:
+        CannotReadError: the file holds no JPEG 2000 frames, or they do not decode.
+    """
+    head = pydicom.dcmread(path, force=True)
+    syntax = str(getattr(head, "file_meta", pydicom.Dataset()).get("TransferSyntaxUID", ""))
+    if not syntax.startswith(("1.2.840.10008.1.2.4.9", "1.2.840.10008.1.2.4.20")) or "PixelData" not in head:
+        raise CannotReadError
+    frames = int(head.get("NumberOfFrames") or 1)
+    try:
+        streams = list(generate_frames(head.PixelData, number_of_frames=frames))
+        decoded = np.stack([decode(stream) for stream in streams])
+    except Exception:
+        raise CannotReadError from None
+    if head.SamplesPerPixel == 3:
+        return to_bytes(decoded, int(head.BitsStored))
+    stored = _signed(decoded.astype(np.int64), int(head.BitsStored), head.PixelRepresentation == 1)
+    values: Pixels = np.asarray(apply_modality_lut(stored, _flat(head)), np.float64)
+    return values
+
+
+def _signed(values: Pixels, bits: int, signed: bool) -> Pixels:
+    """The lowest ``bits`` bits as numbers of either kind."""
+    values = values & (2**bits - 1)
+    return np.where(values >= 2 ** (bits - 1), values - 2**bits, values) if signed else values
+
+
 def to_bytes(colour: Pixels, bits: int) -> Pixels:
     """Colour samples of ``bits`` bits as 0-255, rounded."""
     if bits == 8:
@@ -150,9 +181,7 @@ def _stored(made: pydicom.Dataset) -> Pixels:
         packed = np.frombuffer(made.PixelData, np.uint8)
         return np.unpackbits(packed, bitorder="little")[:count].reshape(shape)
     values: Pixels = np.frombuffer(made.PixelData, f"<u{allocated // 8}")[:count].astype(np.int64)
-    values = values & (2**stored - 1)
-    if made.PixelRepresentation:
-        values = np.where(values >= 2 ** (stored - 1), values - 2**stored, values)
+    values = _signed(values, stored, made.PixelRepresentation == 1)
     if values.size != count:
         raise CannotReadError
     return values.reshape(shape)
@@ -202,7 +231,11 @@ def _changed(change: Any, image: Any, verb: str) -> Any:
 
 
 #: What an independent decoder gives for a file, by its name in the table.
-DECODERS: dict[str, Callable[[Path], Pixels]] = {"GDCM": by_gdcm, "DCMTK": by_dcmtk}
+DECODERS: dict[str, Callable[[Path], Pixels]] = {
+    "GDCM": by_gdcm,
+    "DCMTK": by_dcmtk,
+    "OpenJPEG": by_openjpeg,
+}
 
 
 if __name__ == "__main__":

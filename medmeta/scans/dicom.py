@@ -177,7 +177,9 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
     if syntax == JPEGExtended12Bit and geometry.bits_stored > 8:
         frames = generate_frames(dataset.PixelData, number_of_frames=geometry.frames)
         return decode_12_bit(frames, geometry, signed=dataset.get("PixelRepresentation") == 1)
-    partial = geometry.photometric == PARTIAL_422 and not syntax.is_encapsulated
+    partial = (
+        geometry.photometric == PARTIAL_422 and geometry.bits_allocated == 8 and not syntax.is_encapsulated
+    )
     if partial:  # samples lie as in YBR_FULL_422, only their ranges differ
         dataset.PhotometricInterpretation = "YBR_FULL_422"
     decoder = get_decoder(syntax)

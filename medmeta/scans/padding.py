@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydicom.dataset import Dataset
 
 #: The padding value and the other end of its range, by the element that holds the pixels (C.7.5.1.1.2, C.7.6.24).
@@ -29,6 +31,8 @@ def stored_padding(dataset: Dataset, bits_stored: int) -> tuple[float, float] | 
         if home == "PixelData":
             signed = dataset.get("PixelRepresentation") == 1
             ends = [_as_stored(end, bits_stored, signed=signed) for end in ends]
+            if max(map(abs, ends)) >= 2**32:  # no stored value is
+                return None
         return min(ends), max(ends)
     return None
 
@@ -38,14 +42,16 @@ def _as_stored(value: float, bits: int, *, signed: bool) -> float:
     if low <= value < low + 2**bits:
         return value
     # The element itself has 16 bits, whatever the pixels have.
-    wrapped = value - 2**16 if signed and value > 0 else value + 2**16 if not signed and value < 0 else value
-    return wrapped
+    if signed and value > 0:
+        return value - 2**16
+    return value + 2**16 if not signed and value < 0 else value
 
 
 def _number(value: object) -> float | None:
     if isinstance(value, bytes):  # "US or SS" that the parser could not tell apart
         value = int.from_bytes(value[:2], "little") if len(value) >= 2 else None
     try:
-        return None if value is None or value == "" else float(str(value))
+        number = float(str(value))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None

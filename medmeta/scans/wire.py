@@ -101,7 +101,7 @@ def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: L
             unit=str(header["unit"]),
             window=None if window is None else (float(window[0]), float(window[1])),
             window_function=str(header["window_function"]),
-            voi_table=None if table is None else VoiTable(int(table[0]), bytes.fromhex(table[1])),
+            voi_table=None if table is None else _table(int(table[0]), bytes.fromhex(table[1])),
             padding=None if padding is None else (float(padding[0]), float(padding[1])),
             monochrome1=bool(header["monochrome1"]),
             warnings=tuple(str(sentence) for sentence in header["warnings"]),
@@ -109,6 +109,12 @@ def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: L
         )
     except (KeyError, TypeError, ValueError, IndexError):
         raise BrokenWireError from None
+
+
+def _table(first: int, shades: bytes) -> VoiTable:
+    if not shades or len(shades) > 2**16 or abs(first) > 2**31:
+        raise BrokenWireError
+    return VoiTable(first, shades)
 
 
 def _parts(value: object) -> object:

@@ -95,3 +95,10 @@ def test_the_command_fails_where_something_is_wrong(monkeypatch, capsys) -> None
     monkeypatch.setitem(DECODERS, "GDCM", lambda path: np.zeros((1, 2, 2)))
     assert conformance.main() == 1
     assert "WRONG: CT_small.dcm" in capsys.readouterr().out
+
+
+def test_jpeg_2000_equals_openjpeg_on_its_own(isolated: Isolated) -> None:
+    found = examined(path_of("J2K_pixelrep_mismatch.dcm"), isolated, ["GDCM", "OpenJPEG"])
+    assert found.differences == {"GDCM": 0.0, "OpenJPEG": 0.0}
+    with pytest.raises(CannotReadError):
+        DECODERS["OpenJPEG"](path_of("CT_small.dcm"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
 import struct
 import subprocess
@@ -12,9 +13,10 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import KEY, dataset, encoded
+from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import JPEGExtended12Bit
+from pydicom.uid import UID, JPEGExtended12Bit
 
 from medmeta.errors import ScanRejectedError
 from medmeta.scans.dicom import read_dicom
@@ -73,6 +75,20 @@ def test_extended_and_retired_processes_equal_dcmtk(process: str, bits: int, tmp
     np.testing.assert_array_equal(
         scan.pixels[0], expected.pixel_array + int(expected.get("RescaleIntercept", 0))
     )
+
+
+def test_a_progressive_jpeg_equals_pillow() -> None:
+    """Process 10, retired (PS3.5 of 1998): the codestream tells that it is progressive."""
+    row, column = np.mgrid[:72, :68]
+    out = io.BytesIO()
+    Image.fromarray((row * 2 + column).astype(np.uint8)).save(out, "JPEG", progressive=True, quality=90)
+    assert b"\xff\xc2" in out.getvalue()
+    made = dataset(np.zeros((72, 68), "u1"), Modality="OT")
+    made.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.55")
+    made.PixelData = encapsulate([out.getvalue()])
+    scan = read(encoded(made))
+    np.testing.assert_array_equal(scan.pixels[0], np.asarray(Image.open(out)))
+    assert scan.transfer_syntax == "1.2.840.10008.1.2.4.55"
 
 
 def test_frames_and_sign() -> None:

@@ -119,8 +119,18 @@ def test_padding_under_a_modality_table() -> None:
     assert sorted(scan.measured().tolist()) == [100, 100, 300]
 
 
-@pytest.mark.parametrize("value", ["", b"\1"])
-def test_an_unusable_padding_value_is_no_padding(value: object) -> None:
+@pytest.mark.parametrize(
+    ("vr", "value"), [("OB", b""), ("OB", b"\1"), ("DS", "1e30"), ("DS", [1, 2]), ("LO", "no")]
+)
+def test_an_unusable_padding_value_is_no_padding(vr: str, value: object) -> None:
     made = dataset(gradient())
-    made.add_new("PixelPaddingValue", "OB", value or b"")
+    made.add_new("PixelPaddingValue", vr, value)
+    assert read(made).padding is None
+
+
+def test_padding_that_is_no_number_is_none() -> None:
+    made = dataset(gradient())
+    made.FloatPixelData, made.BitsAllocated = gradient().astype("<f4").tobytes(), 32
+    made.FloatPixelPaddingValue = float("nan")
+    del made.PixelData, made.BitsStored, made.HighBit, made.PixelRepresentation
     assert read(made).padding is None
