@@ -66,6 +66,8 @@ _READ_TAGS: list[Any] = [
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 ]
+#: Transfer syntaxes that pydicom's list does not have yet (PS3.5 A.4.12).
+_NEWER = {UID(f"1.2.840.10008.1.2.4.{end}"): "JPEG XL" for end in (110, 111, 112)}
 _SECONDARY = {"SC", "OT", "XC", "ES", "US", "IVUS", "DOC"}
 _quiet_lock = threading.RLock()
 
@@ -148,7 +150,11 @@ def _check_decodable(transfer_syntax: str) -> None:
         usable = False
     if not usable:
         # An unknown UID may hold anything, so only a name from the standard's own list is repeated.
-        name = uid.name if uid.type == "Transfer Syntax" else "a private or unknown transfer syntax"
+        name = (
+            uid.name
+            if uid.type == "Transfer Syntax"
+            else _NEWER.get(uid, "a private or unknown transfer syntax")
+        )
         raise RefusedError(
             f"its pixels are encoded as {name}, which this program cannot decode; export it uncompressed "
             "(Explicit VR Little Endian)"
