@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     source = (
-        "folder or ZIP of class folders (DICOM, PNG, JPEG), with or without labels.csv (file,label,group)"
+        "folder or ZIP of class folders (DICOM, NIfTI, PNG, JPEG, TIFF), with or without labels.csv "
+        "(file,label,group)"
     )
     scan = command("scan", _scan, "Read, check and de-identify scans; adapt nothing.")
     scan.add_argument("source", type=Path, metavar="SRC", help=source)
@@ -228,5 +229,7 @@ def _intake(source: Path) -> Intake:
 
 def _some(found: Intake, source: Path) -> Intake:
     if not found.accepted:
-        raise TaskError(f"{source.name}: no file could be read as a scan; give DICOM, PNG or JPEG files")
+        raise TaskError(
+            f"{source.name}: no file could be read as a scan; give DICOM, NIfTI, PNG, JPEG or TIFF files"
+        )
     return found

@@ -209,5 +209,5 @@ class FeatureExtractor:
 
 
 def _key(scan: Scan) -> str:
-    """What decides a scan's features: its pixels, and which way round they are shown."""
-    return f"{scan.id}{'-' if scan.monochrome1 else '+'}"
+    """What decides a scan's features: its pixels, which way round they are shown, and which of them are padding."""
+    return f"{scan.id}{'-' if scan.monochrome1 else '+'}{scan.padding or ''}"

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,22 +20,22 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
-from medmeta.scans import enhanced, terms
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags
-from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, fresh_file, read_shell
-from medmeta.scans.geometry import Geometry, check_frame_headers, read_geometry
+from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
+from medmeta.scans.geometry import PARTIAL_422, Geometry, check_frame_headers, read_geometry
+from medmeta.scans.grey import Grey, grey_values
+from medmeta.scans.jpeg12 import decode_12_bit
 from medmeta.scans.limits import Limits, in_words
+from medmeta.scans.not_images import DICOMDIR, DICOMDIR_CLASS, PIXELS, check_is_image
+from medmeta.scans.padding import PADDING_TAGS
 from medmeta.scans.refusal import RefusedError, naming
 from medmeta.scans.scan import Scan, content_hash
-from medmeta.scans.values import looked_up, narrowest, palette_to_rgb, rescaled, to_8_bit
+from medmeta.scans.values import palette_to_rgb, partial_to_rgb, to_8_bit
 
-DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
-
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 #: Everything the parser keeps; it skips all other elements, so they never exist as values here.
 _READ_TAGS: list[Any] = [
     *PERMITTED_TAGS,
-    *_PIXELS,
+    *PIXELS,
     *(
         f"{c}PaletteColorLookupTable{part}"
         for c in ("Red", "Green", "Blue")
@@ -57,20 +58,16 @@ _READ_TAGS: list[Any] = [
     "Units",
     "WindowCenter",
     "WindowWidth",
+    "VOILUTFunction",
+    "VOILUTSequence",
+    *PADDING_TAGS,
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "ExtendedOffsetTable",
     "ExtendedOffsetTableLengths",
 ]
-#: Beginnings of the names of storage classes that hold no image, and what to call them.
-_NOT_IMAGES = (
-    (("Basic Text SR", "Enhanced SR", "Comprehensive", "Extensible SR", "Key Object"), "a structured report"),
-    (("RT Dose",), "a radiotherapy dose grid"),
-    (("RT ",), "a radiotherapy object"),
-    (("Encapsulated",), "a document wrapped in DICOM"),
-    (("Segmentation", "Surface Segmentation", "Label Map"), "a segmentation, which marks a scan but is none"),
-    (("Media Storage Directory",), "a DICOMDIR, the index of a disc; choose the image files themselves"),
-)
+#: Transfer syntaxes that pydicom's list does not have yet (PS3.5 A.4.12).
+_NEWER = {UID(f"1.2.840.10008.1.2.4.{end}"): "JPEG XL" for end in (110, 111, 112)}
 _SECONDARY = {"SC", "OT", "XC", "ES", "US", "IVUS", "DOC"}
 _quiet_lock = threading.RLock()
 
@@ -96,10 +93,10 @@ def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = No
             raise RefusedError(f"is {in_words(len(data))}; at most {in_words(limits.file_bytes)} are read")
         shell = read_shell(data)
         if shell.sop_class == DICOMDIR_CLASS:
-            raise RefusedError("is a DICOMDIR, the index of a disc; choose the image files themselves")
+            raise RefusedError(DICOMDIR)
         _check_decodable(shell.transfer_syntax)
         dataset = dcmread(io.BytesIO(fresh_file(data, shell, limits)), specific_tags=_READ_TAGS)
-        _check_is_image(dataset, shell.sop_class)
+        check_is_image(dataset, shell.sop_class)
         geometry = read_geometry(dataset, limits)
         _check_pixel_bytes(dataset, geometry)
         return _scan(dataset, geometry, file, key, shell.transfer_syntax)
@@ -109,85 +106,70 @@ def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_
     stored = _decoded(dataset, geometry)
     little = dataset.file_meta.TransferSyntaxUID != EXPLICIT_BIG
     modality = permitted_tags(dataset).get("Modality")
-    unit, window, notes = "", None, _burned_in(dataset, str(modality or ""))
+    grey: Grey | None = None
     if geometry.photometric == "PALETTE COLOR":
         pixels: NDArray[Any] = palette_to_rgb(stored, dataset, little)
     elif geometry.samples == 3:
         pixels = to_8_bit(stored, geometry.bits_stored)
     else:
-        window = enhanced.voi_window(dataset, (geometry.frames - 1) // 2)
-        if table := dataset.get("ModalityLUTSequence"):
-            pixels, unit = (
-                looked_up(stored, table[0], little),
-                _unit(str(table[0].get("ModalityLUTType") or "")),
-            )
-        else:
-            rescales = enhanced.rescales(dataset, geometry.frames)
-            pixels = stored if rescales is None else rescaled(stored, rescales)
-            unit = _unit(enhanced.rescale_type(dataset) or str(dataset.get("Units") or ""))
-            if not unit and modality == "CT" and rescales is not None:
-                unit = "HU"
-        pixels = narrowest(pixels)
+        grey = grey_values(stored, dataset, little_endian=little)
+        pixels = grey.pixels
     group = patient_group(dataset, key)
     identity = content_hash(pixels)
     name, source = group or (f"file-{identity[:12]}", "file")
-    return Scan(
+    scan = Scan(
         file=file,
         pixels=np.ascontiguousarray(pixels),
         group=name,
         group_source=source,
         tags=permitted_tags(dataset),
         transfer_syntax=transfer_syntax,
-        unit=unit,
-        window=window,
         monochrome1=geometry.photometric == "MONOCHROME1",
-        warnings=notes,
+        warnings=_burned_in(dataset, str(modality or "")),
         id=identity,
+    )
+    if grey is None:
+        return scan
+    return replace(
+        scan,
+        unit=grey.unit,
+        padding=grey.padding,
+        window=grey.window,
+        window_function=grey.window_function,
+        voi_table=grey.voi_table,
     )
 
 
 def _check_decodable(transfer_syntax: str) -> None:
     if transfer_syntax == DEFLATED:
         return
-    uid = UID(transfer_syntax)
+    uid = UID(READ_AS.get(transfer_syntax, transfer_syntax))
     try:
         usable = get_decoder(uid).is_available
     except NotImplementedError:
         usable = False
     if not usable:
         # An unknown UID may hold anything, so only a name from the standard's own list is repeated.
-        name = uid.name if uid.type == "Transfer Syntax" else "a private or unknown transfer syntax"
+        name = (
+            uid.name
+            if uid.type == "Transfer Syntax"
+            else _NEWER.get(uid, "a private or unknown transfer syntax")
+        )
         raise RefusedError(
             f"its pixels are encoded as {name}, which this program cannot decode; export it uncompressed "
             "(Explicit VR Little Endian)"
         )
 
 
-def _check_is_image(dataset: Dataset, announced: str | None) -> None:
-    # Of a file cut inside its compressed pixels pydicom keeps nothing, but the file meta still says what it was.
-    uid = UID(str(dataset.get("SOPClassUID") or announced or ""))
-    name = uid.name if uid.type == "SOP Class" else ""
-    for beginnings, what in _NOT_IMAGES:
-        if name.startswith(beginnings) and not name.startswith("RT Image"):
-            raise RefusedError(f"is not an image but {what}")
-    if not any(word in dataset for word in _PIXELS):
-        if ("Rows" in dataset and "Columns" in dataset) or "Image Storage" in name:
-            raise RefusedError("ends before its pixel data: it is cut short; export or copy the file again")
-        kind = f" ({name})" if name else ""
-        raise RefusedError(f"is DICOM but holds no image{kind}; only files with pixels can be read")
-
-
 def _check_pixel_bytes(dataset: Dataset, geometry: Geometry) -> None:
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax == JPEGExtended12Bit and geometry.bits_stored > 8:
-        raise RefusedError("is a 12-bit lossy JPEG, which this program cannot decode; export it uncompressed")
     if "PixelData" in dataset and syntax.is_encapsulated:
         if syntax != RLELossless:
             check_frame_headers(
                 generate_frames(dataset.PixelData, number_of_frames=geometry.frames), geometry
             )
         return
-    held = max(len(dataset[word].value or b"") for word in _PIXELS if word in dataset)
+    held = max(len(dataset[word].value or b"") for word in PIXELS if word in dataset)
     if held < geometry.native_bytes:
         raise RefusedError(
             f"holds {held} bytes of pixels where its header needs {geometry.native_bytes}: it is cut short; "
@@ -197,20 +179,26 @@ def _check_pixel_bytes(dataset: Dataset, geometry: Geometry) -> None:
 
 def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
     """Stored values as (frames, rows, columns[, 3]); YBR is RGB by then."""
-    decoder = get_decoder(dataset.file_meta.TransferSyntaxUID)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax == JPEGExtended12Bit and geometry.bits_stored > 8:
+        frames = generate_frames(dataset.PixelData, number_of_frames=geometry.frames)
+        return decode_12_bit(frames, geometry, signed=dataset.get("PixelRepresentation") == 1)
+    partial = (
+        geometry.photometric == PARTIAL_422 and geometry.bits_allocated == 8 and not syntax.is_encapsulated
+    )
+    if partial:  # samples lie as in YBR_FULL_422, only their ranges differ
+        dataset.PhotometricInterpretation = "YBR_FULL_422"
+    decoder = get_decoder(syntax)
     options = as_pixel_options(dataset, allow_excess_frames=False)
-    pixels, after = decoder.as_array(dataset, raw=False, validate=True, **options)
-    if geometry.samples == 3 and after.get("photometric_interpretation") != "RGB":
+    pixels, after = decoder.as_array(dataset, raw=partial, validate=True, **options)
+    if partial:
+        pixels = partial_to_rgb(pixels)
+    elif geometry.samples == 3 and after.get("photometric_interpretation") != "RGB":
         raise RefusedError("its colour space cannot be turned into RGB; export it as RGB")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise RefusedError("some of its pixels are not numbers; export the scan again")
     shape = (geometry.frames, geometry.rows, geometry.columns, *((3,) if geometry.samples == 3 else ()))
     return pixels.reshape(shape)
-
-
-def _unit(written: str) -> str:
-    word = written.strip().upper()
-    return word if word in terms.UNITS - terms.NO_UNIT else ""
 
 
 def _burned_in(dataset: Dataset, modality: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from medmeta.scans.scan import Scan
+from medmeta.scans.scan import Scan, VoiTable
 
 #: (centre, width) in Hounsfield units, as radiology viewers name them; they mean nothing for other units.
 PRESETS: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -31,18 +31,21 @@ _TABLE_PAYS = 2**17
 def default_window(scan: Scan) -> tuple[float, float]:
     """(centre, width) to show a scan with at first, in ``scan.unit``.
 
-    The file's own window; else, for 8-bit pictures and colour, the full range; else a window from the
-    0.5th to the 99.5th percentile of the central frame.
+    The file's own window, or all values that its VOI LUT tells apart; else, for 8-bit pictures and colour, the
+    full range; else a window from the 0.5th to the 99.5th percentile of the central frame, padding left out.
     """
     if scan.window is not None:
         return scan.window
+    if scan.voi_table is not None:
+        entries = len(scan.voi_table.shades)
+        return scan.voi_table.first + entries / 2, float(entries)
     if scan.pixels.dtype == np.uint8:
         return 128.0, 256.0
-    frame = scan.pixels[scan.central_frame]
-    low, high = (float(value) for value in np.percentile(frame, _PERCENTILES))
+    values = scan.measured()
+    low, high = (float(value) for value in np.percentile(values, _PERCENTILES))
     if high <= low:
-        low, high = float(frame.min()), float(frame.max())
-    if frame.dtype.kind == "f":
+        low, high = float(values.min()), float(values.max())
+    if values.dtype.kind == "f":
         return (low + high) / 2, max(high - low, 1e-6)
     return (low + high) / 2 + 0.5, high - low + 1
 
@@ -52,9 +55,11 @@ def render(
 ) -> NDArray[np.uint8]:
     """One frame as the screen shows it.
 
-    Greyscale goes through the LINEAR window function (PS3.3 C.11.2.1.2.1); for float pixels, and for widths
-    below 1 where LINEAR is not defined, LINEAR_EXACT (C.11.2.1.3.2). MONOCHROME1 is inverted once, ``invert``
-    inverts again. Colour ignores the window.
+    Greyscale goes through the file's window function: LINEAR (PS3.3 C.11.2.1.2.1), LINEAR_EXACT (C.11.2.1.3.2),
+    which also stands in for LINEAR on float pixels and on widths below 1 where LINEAR is not defined, or
+    SIGMOID (C.11.2.1.3.1). At the default window a file's VOI LUT (C.11.2.1.1) is used instead. MONOCHROME1 is
+    inverted once (which is what its Presentation LUT Shape INVERSE says too), ``invert`` inverts again. Colour
+    ignores the window.
 
     Args:
         scan: any scan.
@@ -75,8 +80,11 @@ def render(
     if scan.is_colour:
         shown = np.array(values, dtype=np.uint8)
         return 255 - shown if invert else shown
-    centre, width = window if window is not None else default_window(scan)
-    shown = _windowed(values, centre, width)
+    if scan.voi_table is not None and window in (None, default_window(scan)):
+        shown = _through_table(values, scan.voi_table)
+    else:
+        centre, width = window if window is not None else default_window(scan)
+        shown = _windowed(values, centre, width, scan.window_function)
     return 255 - shown if invert != scan.monochrome1 else shown
 
 
@@ -91,21 +99,33 @@ def thumbnail(scan: Scan, side: int = 96) -> bytes:
     return out.getvalue()
 
 
-def _windowed(values: NDArray[Any], centre: float, width: float) -> NDArray[np.uint8]:
+def _through_table(values: NDArray[Any], table: VoiTable) -> NDArray[np.uint8]:
+    places = np.rint(values).astype(np.int64) - table.first
+    shades = np.frombuffer(table.shades, np.uint8)
+    shown: NDArray[np.uint8] = np.take(shades, np.clip(places, 0, len(shades) - 1))
+    return shown
+
+
+def _windowed(values: NDArray[Any], centre: float, width: float, function: str) -> NDArray[np.uint8]:
     if not width > 0:
         raise ValueError(f"a window's width must be above 0, found {width}")
     if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 and values.size > _TABLE_PAYS:
         span = np.iinfo(values.dtype)
-        table = _linear(np.arange(span.min, span.max + 1), centre, width)
+        table = _curve(np.arange(span.min, span.max + 1), centre, width, function)
         shown: NDArray[np.uint8] = np.take(table, values.astype(np.int32) - span.min)
         return shown
-    return _linear(values, centre, width)
+    return _curve(values, centre, width, function)
 
 
-def _linear(values: NDArray[Any], centre: float, width: float) -> NDArray[np.uint8]:
-    exact = values.dtype.kind == "f" or width < 1
+def _curve(values: NDArray[Any], centre: float, width: float, function: str) -> NDArray[np.uint8]:
+    real = values.astype(np.float64)
+    if function == "SIGMOID":
+        # Beyond 60 the curve is flat to the last bit; cut there, the exponential cannot overflow.
+        steep = np.clip(4.0 * (real - centre) / width, -60.0, 60.0)
+        return np.rint(255.0 / (1.0 + np.exp(-steep))).astype(np.uint8)
+    exact = function == "LINEAR_EXACT" or values.dtype.kind == "f" or width < 1
     middle, span = (centre, width) if exact else (centre - 0.5, width - 1)
-    level = values.astype(np.float64) - middle
+    level = real - middle
     if span == 0:
         return np.where(level > 0, 255, 0).astype(np.uint8)
     return np.rint(np.clip(level / span + 0.5, 0.0, 1.0) * 255).astype(np.uint8)

@@ -41,27 +41,6 @@ def rescale_type(dataset: Dataset) -> str:
     return str(item.get("RescaleType") or "") if item is not None else ""
 
 
-def voi_window(dataset: Dataset, frame: int) -> tuple[float, float] | None:
-    """First window centre and width (PS3.3 C.11.2.1.2) of the data set or of one frame; None if unusable."""
-    home = dataset
-    if "WindowCenter" not in dataset:
-        item = functional_group(dataset, "FrameVOILUTSequence", frame)
-        if item is None:
-            return None
-        home = item
-    try:
-        centre, width = (float(_first(home.get(word))) for word in ("WindowCenter", "WindowWidth"))
-    except (TypeError, ValueError):
-        return None
-    return (centre, width) if abs(centre) < 1e9 and 0 < width < 1e9 else None
-
-
-def _first(value: object) -> str:
-    if hasattr(value, "__getitem__") and not isinstance(value, str):
-        value = value[0] if len(value) else None  # type: ignore[arg-type]
-    return str(value)
-
-
 def _rescale(item: Dataset) -> Rescale:
     def number(word: str, default: float) -> float:
         value = item.get(word)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError
@@ -18,6 +19,11 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+#: Retired JPEG processes (PS3.5 of 1998, annex A.4.1): spectral selection and full progression. The decoders of
+#: extended JPEG read them, since the codestream itself tells which process it is.
+READ_AS = MappingProxyType({"1.2.840.10008.1.2.4.53": JPEG_EXTENDED, "1.2.840.10008.1.2.4.55": JPEG_EXTENDED})
 
 _LONG_VR = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
 _SOP_CLASS, _TRANSFER_SYNTAX = 0x0002, 0x0010
@@ -75,7 +81,7 @@ def fresh_file(data: bytes, shell: Shell, limits: Limits) -> bytes:
     """
     if shell.transfer_syntax == DEFLATED:
         return _shell_bytes(EXPLICIT_LITTLE) + _inflate(data, shell.offset, limits)
-    return _shell_bytes(shell.transfer_syntax) + data[shell.offset :]
+    return _shell_bytes(READ_AS.get(shell.transfer_syntax, shell.transfer_syntax)) + data[shell.offset :]
 
 
 def _inflate(data: bytes, offset: int, limits: Limits) -> bytes:

@@ -11,6 +11,8 @@ from pydicom.dataset import Dataset
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError
 
+#: Retired, and still in old ultrasound archives (PS3.3 of 2016, C.7.6.3.1.2).
+PARTIAL_422 = "YBR_PARTIAL_422"
 #: How far from a frame's end its end marker may stand: padding, and the odd bytes some encoders add.
 _TAIL = 64
 
@@ -37,7 +39,7 @@ class Geometry:
     def native_bytes(self) -> int:
         """Bytes an uncompressed Pixel Data element must hold (PS3.5 8.1.1)."""
         bits = self.rows * self.columns * self.frames * self.samples * self.bits_allocated
-        if self.photometric == "YBR_FULL_422":
+        if self.photometric in ("YBR_FULL_422", PARTIAL_422):
             bits = bits * 2 // 3
         return (bits + 7) // 8
 
@@ -124,7 +126,22 @@ def codestream_size(frame: bytes) -> tuple[int, int, int] | None:
     return bottom - top, right - left, struct.unpack_from(">H", frame, start + 40)[0]
 
 
+def jpeg_precision(frame: bytes) -> int | None:
+    """Bits a sample from a JPEG frame header (ITU-T T.81 B.2.2); None when there is none."""
+    header = _jpeg_header(frame)
+    return None if header is None else frame[header + 4]
+
+
 def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
+    header = _jpeg_header(frame)
+    if header is None:
+        return None
+    rows, columns = struct.unpack_from(">HH", frame, header + 5)
+    return int(rows), int(columns), frame[header + 9]
+
+
+def _jpeg_header(frame: bytes) -> int | None:
+    """Where the marker of the frame header stands."""
     position = 2
     while position + 10 <= len(frame):
         if frame[position] != 0xFF:
@@ -135,8 +152,7 @@ def _jpeg_size(frame: bytes) -> tuple[int, int, int] | None:
         elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # no length follows
             position += 2
         elif marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = struct.unpack_from(">HH", frame, position + 5)
-            return int(rows), int(columns), frame[position + 9]
+            return position
         else:
             position += 2 + struct.unpack_from(">H", frame, position + 2)[0]
     return None

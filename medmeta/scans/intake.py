@@ -16,7 +16,7 @@ from medmeta.scans.isolate import Isolated
 from medmeta.scans.labels import LabelRow, folder_labels, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.notes import Notes
-from medmeta.scans.reader import Reader
+from medmeta.scans.reader import READABLE, Reader
 from medmeta.scans.refusal import RefusedError
 from medmeta.scans.scan import Intake, LabelledScan, Rejection, Scan
 from medmeta.scans.sniff import ACCEPTED, HEAD_BYTES, Kind, sniff
@@ -32,7 +32,7 @@ def iter_intake(
     progress: Progress = silent,
     reader: Reader | None = None,
 ) -> Iterator[Found]:
-    """Read an upload file by file: DICOM, PNG, JPEG and ZIPs of them, with or without a ``labels.csv``.
+    """Read an upload file by file: DICOM, NIfTI, PNG, JPEG, TIFF and ZIPs of them, with or without ``labels.csv``.
 
     A file's label is what labels.csv says, else its class folder (`medmeta.scans.labels.folder_labels`), else
     None. Its group is what labels.csv says, else the patient's pseudonym, else the file itself.
@@ -155,7 +155,7 @@ def _read(data: bytes, member: Member, key: bytes, read: Reader) -> Scan:
         raise RefusedError("is a DICOMDIR, the index of a disc; choose the image files themselves")
     if kind is Kind.ZIP:
         raise RefusedError("is a ZIP inside a ZIP; unpack it and upload its files")
-    if kind not in (Kind.DICOM, Kind.PNG, Kind.JPEG):
+    if kind not in READABLE:
         raise RefusedError(f"is {kind.value}; expected {ACCEPTED}")
     return read(data, member.name, key)
 

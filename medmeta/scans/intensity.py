@@ -19,14 +19,14 @@ def intensity_range(scan: Scan) -> tuple[float, float]:
     """The values that become black and white for the model, in ``scan.unit``.
 
     Colour and 8-bit pictures keep their full range of 0-255: their contrast was chosen by whoever exported
-    them. Everything else spans the 0.5th to the 99.5th percentile of the central frame.
+    them. Everything else spans the 0.5th to the 99.5th percentile of the central frame without its padding.
     """
     if scan.is_colour or (scan.transfer_syntax is None and scan.pixels.dtype == np.uint8):
         return 0.0, 255.0
-    frame = scan.pixels[scan.central_frame]
-    low, high = (float(v) for v in np.percentile(frame, PERCENTILES))
+    values = scan.measured()
+    low, high = (float(v) for v in np.percentile(values, PERCENTILES))
     if high <= low:
-        low, high = float(frame.min()), float(frame.max())
+        low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low, low + 1.0)
 
 

@@ -56,10 +56,11 @@ def _pixels(data: bytes, limits: Limits) -> NDArray[Any]:
         except (OSError, SyntaxError, ValueError):
             raise RefusedError("its picture data is damaged or cut short; export or copy it again") from None
         upright = ImageOps.exif_transpose(picture)
-        return _grey_or_rgb(upright)
+        return grey_or_rgb(upright)
 
 
-def _grey_or_rgb(picture: Image.Image) -> NDArray[Any]:
+def grey_or_rgb(picture: Image.Image) -> NDArray[Any]:
+    """Pixels of a decoded picture: (rows, columns) uint8 or uint16, or (rows, columns, 3) uint8."""
     if picture.mode.startswith("I"):
         return np.array(picture).astype(np.uint16)
     if picture.mode in ("1", "L"):

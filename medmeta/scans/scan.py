@@ -6,12 +6,31 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 #: Value of one permitted tag, already free of identifying text.
 TagValue = str | int | float | None
+
+
+#: PS3.3 C.11.2.1.3 (VOI LUT Function).
+WINDOW_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
+
+
+@dataclass(frozen=True)
+class VoiTable:
+    """A VOI LUT (PS3.3 C.11.2.1.1): how a file asks to be shown, value by value.
+
+    Attributes:
+        first: the pixel value that the first entry is for; lower ones take the first entry, values beyond
+            the end the last.
+        shades: one byte an entry, 0 (black) to 255 (white).
+    """
+
+    first: int
+    shades: bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +48,14 @@ class Scan:
         tags: permitted technical tags by DICOM keyword (``Modality``, ``BodyPartExamined``, ...).
         transfer_syntax: DICOM Transfer Syntax UID, or None for pictures.
         unit: unit of greyscale pixel values, for example ``"HU"``; empty when unknown.
-        window: (centre, width) the file asks for, in ``unit``; None when it names none.
+        window: (centre, width) the file asks for, in ``unit``; None when it names none. Of the central frame,
+            where frames have windows of their own.
+        window_function: the curve that a window is drawn with (PS3.3 C.11.2.1.3): ``"LINEAR"``,
+            ``"LINEAR_EXACT"`` or ``"SIGMOID"``.
+        voi_table: the file's own curve; it goes before the window until a person moves that.
+        padding: lowest and highest value, in ``unit``, of pixels that only fill the central frame up to a
+            rectangle (PS3.3 C.7.5.1.1.2); None when the file names none. They stay in ``pixels`` and count in
+            no range of intensities.
         monochrome1: low values are meant to be shown bright (PS3.3 C.7.6.3.1.2). ``pixels`` are not
             inverted; display and model intensity each invert exactly once.
         warnings: sentences for the person, without identifying text.
@@ -43,6 +69,9 @@ class Scan:
     transfer_syntax: str | None = None
     unit: str = ""
     window: tuple[float, float] | None = None
+    window_function: str = "LINEAR"
+    voi_table: VoiTable | None = None
+    padding: tuple[float, float] | None = None
     monochrome1: bool = False
     warnings: tuple[str, ...] = ()
     id: str = ""
@@ -84,6 +113,18 @@ class Scan:
     def central_frame(self) -> int:
         """The frame the model reads: the middle one, the lower of the two for an even count."""
         return (self.frames - 1) // 2
+
+    def measured(self) -> NDArray[Any]:
+        """Pixels of the central frame from which ranges are taken: all but padding, as a flat array.
+
+        A frame of nothing but padding gives all of it.
+        """
+        frame: NDArray[Any] = self.pixels[self.central_frame]
+        if self.padding is None:
+            return frame.ravel()
+        low, high = self.padding
+        kept = frame[(frame < low) | (frame > high)]
+        return kept if kept.size else frame.ravel()
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 #: What a person may upload, for sentences.
-ACCEPTED = "DICOM files, PNG or JPEG pictures, or a ZIP of them"
+ACCEPTED = "DICOM or NIfTI files, PNG, JPEG or TIFF pictures, or a ZIP of them"
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x89PNG\r\n\x1a\n", Kind.PNG),

@@ -81,11 +81,27 @@ def looked_up(frames: NDArray[Any], item: Dataset, little_endian: bool = True) -
     Raises:
         RefusedError: the table does not match its descriptor.
     """
-    entries, first, _ = _descriptor(item.get("LUTDescriptor"))
+    table, first, _ = lut_table(item, little_endian)
+    return _through(frames, table, len(table), first)
+
+
+def lut_table(item: Dataset, little_endian: bool = True) -> tuple[NDArray[np.uint16], int, int]:
+    """Entries, first value mapped and bits an entry of a Modality or VOI LUT (PS3.3 C.11.1.1, C.11.2.1.1).
+
+    Raises:
+        RefusedError: the table does not match its descriptor.
+    """
+    entries, first, bits = _descriptor(item.get("LUTDescriptor"))
     data = item.get("LUTData")
-    order = "<u2" if little_endian else ">u2"
-    table = np.frombuffer(data, order) if isinstance(data, bytes) else np.atleast_1d(np.asarray(data))
-    return _through(frames, table[:entries].astype(np.uint16), entries, first)
+    if isinstance(data, bytes):
+        # 8-bit entries come one to a byte or one to a 16-bit word.
+        narrow = bits <= 8 and entries <= len(data) < 2 * entries
+        table = np.frombuffer(data, np.uint8 if narrow else "<u2" if little_endian else ">u2")
+    else:
+        table = np.atleast_1d(np.asarray(data))
+    if len(table) < entries or table.dtype.kind not in "iu":
+        raise RefusedError("its lookup table is shorter than its descriptor says; export the scan again")
+    return table[:entries].astype(np.uint16), first, bits
 
 
 def palette_to_rgb(frames: NDArray[Any], dataset: Dataset, little_endian: bool = True) -> NDArray[np.uint8]:
@@ -110,6 +126,17 @@ def palette_to_rgb(frames: NDArray[Any], dataset: Dataset, little_endian: bool =
         table = np.frombuffer(data, ("<u2" if little_endian else ">u2") if in_words else np.uint8)[:entries]
         channels.append(_through(frames, table if bits <= 8 else table >> 8, entries, first).astype(np.uint8))
     return np.stack(channels, axis=-1)
+
+
+def partial_to_rgb(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """YBR_PARTIAL samples to RGB, uint8 (..., 3): luminance spans 16 to 235, colour 16 to 240 (ITU-R BT.601)."""
+    y, cb, cr = (
+        samples[..., channel].astype(np.float32) - zero for channel, zero in enumerate((16, 128, 128))
+    )
+    red, blue = 1.1644 * y + 1.5960 * cr, 1.1644 * y + 2.0173 * cb
+    green = 1.1644 * y - 0.3917 * cb - 0.8130 * cr
+    rgb: NDArray[np.uint8] = np.clip(np.rint(np.stack([red, green, blue], -1)), 0, 255).astype(np.uint8)
+    return rgb
 
 
 def to_8_bit(pixels: NDArray[Any], bits: int) -> NDArray[np.uint8]:

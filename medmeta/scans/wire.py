@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from medmeta.scans.deidentify import PERMITTED_TAGS
 from medmeta.scans.limits import Limits
-from medmeta.scans.scan import Scan
+from medmeta.scans.scan import WINDOW_FUNCTIONS, Scan, VoiTable
 
 _HEADER_BYTES = 2**20
 _DTYPES = frozenset(("|u1", "<u2", "<i2", "<u4", "<i4", "<f4"))
@@ -62,6 +62,9 @@ def pack_scan(scan: Scan) -> tuple[dict[str, Any], memoryview]:
         "transfer_syntax": scan.transfer_syntax,
         "unit": scan.unit,
         "window": scan.window,
+        "window_function": scan.window_function,
+        "voi_table": None if scan.voi_table is None else [scan.voi_table.first, scan.voi_table.shades.hex()],
+        "padding": scan.padding,
         "monochrome1": scan.monochrome1,
         "warnings": list(scan.warnings),
         "id": scan.id,
@@ -84,7 +87,9 @@ def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: L
         tags = dict(header["tags"])
         if not set(tags) <= set(PERMITTED_TAGS):
             raise BrokenWireError
-        window = header["window"]
+        window, table, padding = header["window"], header["voi_table"], header["padding"]
+        if header["window_function"] not in WINDOW_FUNCTIONS:
+            raise BrokenWireError
         syntax = header["transfer_syntax"]
         return Scan(
             file=file,
@@ -95,12 +100,21 @@ def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: L
             transfer_syntax=None if syntax is None else str(syntax),
             unit=str(header["unit"]),
             window=None if window is None else (float(window[0]), float(window[1])),
+            window_function=str(header["window_function"]),
+            voi_table=None if table is None else _table(int(table[0]), bytes.fromhex(table[1])),
+            padding=None if padding is None else (float(padding[0]), float(padding[1])),
             monochrome1=bool(header["monochrome1"]),
             warnings=tuple(str(sentence) for sentence in header["warnings"]),
             id=str(header["id"]),
         )
     except (KeyError, TypeError, ValueError, IndexError):
         raise BrokenWireError from None
+
+
+def _table(first: int, shades: bytes) -> VoiTable:
+    if not shades or len(shades) > 2**16 or abs(first) > 2**31:
+        raise BrokenWireError
+    return VoiTable(first, shades)
 
 
 def _parts(value: object) -> object:

@@ -195,7 +195,7 @@ def _fingerprint(labelled: LabelledSet, made_with: str) -> str:
     digest = hashlib.sha256(f"{made_with} {READING}".encode())
     for item in labelled.items:
         key = (
-            f"{item.id}{item.monochrome1}"
+            f"{item.id}{item.monochrome1}{item.padding or ''}"
             if isinstance(item, Scan)
             else hashlib.sha256(item.encode()).hexdigest()
         )

@@ -8,7 +8,7 @@ import sqlite3
 import unicodedata
 from typing import Any
 
-from medmeta.scans.scan import Scan
+from medmeta.scans.scan import Scan, VoiTable
 from medmeta.workspace.blobs import BlobStore
 from medmeta.workspace.records import Entry, TaskInfo
 
@@ -38,6 +38,9 @@ def meta_of(scan: Scan) -> dict[str, Any]:
         "transfer_syntax": scan.transfer_syntax,
         "unit": scan.unit,
         "window": list(scan.window) if scan.window is not None else None,
+        "window_function": scan.window_function,
+        "voi_table": None if scan.voi_table is None else [scan.voi_table.first, scan.voi_table.shades.hex()],
+        "padding": list(scan.padding) if scan.padding is not None else None,
         "monochrome1": scan.monochrome1,
         "tags": dict(scan.tags),
         "warnings": list(scan.warnings),
@@ -46,8 +49,14 @@ def meta_of(scan: Scan) -> dict[str, Any]:
 
 def thumbnail_variant(meta: dict[str, Any]) -> str:
     """Name of the thumbnail of these pixels shown this way: equal pixels may be shown inverted."""
-    shown = json.dumps([meta["window"], meta["monochrome1"]])
+    shown = json.dumps([meta["window"], meta["monochrome1"], *_curve(meta)])
     return hashlib.sha256(shown.encode()).hexdigest()[:8]
+
+
+def _curve(meta: dict[str, Any]) -> list[Any]:
+    """What else changes the picture; nothing for a plain window, whose thumbnails keep their old names."""
+    curve = [meta.get("window_function", "LINEAR"), meta.get("voi_table"), meta.get("padding")]
+    return [] if curve == ["LINEAR", None, None] else curve
 
 
 def insert(
@@ -92,6 +101,7 @@ def scan_of(row: sqlite3.Row, blobs: BlobStore) -> Scan:
         WorkspaceError: the stored pixels are gone or damaged.
     """
     meta = json.loads(row["meta"])
+    table, padding = meta.get("voi_table"), meta.get("padding")  # absent from rows of earlier versions
     return Scan(
         file=row["file"],
         pixels=blobs.pixels(row["scan_id"], row["file"]),
@@ -101,6 +111,9 @@ def scan_of(row: sqlite3.Row, blobs: BlobStore) -> Scan:
         transfer_syntax=meta["transfer_syntax"],
         unit=meta["unit"],
         window=tuple(meta["window"]) if meta["window"] is not None else None,
+        window_function=meta.get("window_function", "LINEAR"),
+        voi_table=None if table is None else VoiTable(table[0], bytes.fromhex(table[1])),
+        padding=None if padding is None else (padding[0], padding[1]),
         monochrome1=meta["monochrome1"],
         warnings=tuple(meta["warnings"]),
         id=row["scan_id"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,15 @@ def test_monochrome1_is_the_negative_of_monochrome2(extractor: FeatureExtractor)
     unflagged = Scan("c", dark.pixels, "c", transfer_syntax="1.2.840.10008.1.2")
     gap = (extractor.extract([dark]) - extractor.extract([unflagged])).abs().max()
     assert gap > 0.1  # the flag decides, though pixels and hash are the same
+
+
+def test_padding_decides_though_pixels_and_hash_are_the_same(
+    extractor: FeatureExtractor, scans: list[Scan]
+) -> None:
+    plain = replace(scans[0], transfer_syntax="1.2.840.10008.1.2")
+    padded = replace(plain, padding=(0.0, 3000.0))
+    assert plain.id == padded.id
+    assert (extractor.extract([plain]) - extractor.extract([padded])).abs().max() > 0.1
 
 
 def test_only_so_many_are_remembered(extractor: FeatureExtractor, scans: list[Scan]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import zlib
@@ -15,9 +16,14 @@ from dicom_files import KEY, dataset, dicom, encoded, gradient
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    HEVCMP51,
+    HTJ2K,
     ExplicitVRBigEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
@@ -261,18 +267,147 @@ def test_bundled_grey_equals_gdcm(name: str) -> None:
     np.testing.assert_array_equal(read(bundled(name)).pixels.ravel(), expected)
 
 
+#: 16 x 12 pixels as OpenJPH 0.26.3 packs them without loss.
+HTJ2K_GREY = (
+    "/0//UQApQAAAAAAMAAAAEAAAAAAAAAAAAAAADAAAABAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB/1wAEyCIkJCQkJCQkJ"
+    "CQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAHMAAf+TwAAmRf4FB3QAAMAAEsAAEwCYAQd0ANr+Agd0AMAAEcAAE4Ab"
+    "cwBs2f4AY1QAwAAVEAAFSKYx5pfgC3UAsjLZwBCAjLYAwAAq4AAVwAAAAADep6enwncATsdxHOf8AAj2EIHsuQD/2Q=="
+)
+HTJ2K_RGB = (
+    "/0//UQAvQAAAAAAMAAAAEAAAAAAAAAAAAAAADAAAABAAAAAAAAAAAAADBwEBBwEBBwEB/1AACAACAAAAA/9SAAwAAgABAQUEBEAB/1wAEyBQWF"
+    "hYWFhYWFhYWFhYUFBQ/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAR4AAf+TwBKArwEHdADAEoDPAId0AMASAABHdAAAAADACWAE"
+    "oOgAh3QA7AAHdADACWAEoLsBB3QA8ADHdADACWAEoM0BB3QAogEHdADACOAEoAETANT+M1MAwAkgBIDkK3MAiBNTAMAJIATA9itzAFDoACNUAM"
+    "AKqAE8AIzADMD6B/uw/bYAKv3AJIy1AMKTAMAKiAEocYzxl+ALdQDyw4y0AMAKiAFQda31l+ALdQCmMcAAAIy2AMAVUAWhAFWAkiRJ3qenp0J3"
+    "AAAACAoEX1fB88l55Kij6wAAAAByU5KclCPpAMAVcATAVVVVVd6np6fCdwDA/A66lQDAFXAFWHd3d3fep6enwncAEAAA/vwM98nstwD/2Q=="
+)
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K])
+def test_high_throughput_jpeg_2000(syntax: str) -> None:
+    row, column = np.mgrid[:16, :12]
+    grey, colour = row * 40 + column * 9, np.stack([row * 9, column * 12, row + column], -1)
+    for expected, stream, kind in ((grey, HTJ2K_GREY, "<u2"), (colour, HTJ2K_RGB, "u1")):
+        made = dataset(expected.astype(kind))
+        made.file_meta.TransferSyntaxUID = syntax
+        made.PixelData = encapsulate([base64.b64decode(stream)])
+        scan = read(encoded(made))
+        np.testing.assert_array_equal(scan.pixels[0], expected)
+        assert scan.transfer_syntax == syntax
+
+
+def test_partial_range_colour() -> None:
+    """Two pixels share their colour (PS3.3 of 2016, C.7.6.3.1.2): black and white, then red and what is darker."""
+    made = dataset(np.zeros((1, 4, 3), "u1"), PhotometricInterpretation="YBR_PARTIAL_422", Modality="US")
+    made.PixelData = bytes([16, 235, 128, 128, 81, 16, 90, 240])  # Y Y Cb Cr
+    assert read(encoded(made)).pixels[0].tolist() == [[[0, 0, 0], [255, 255, 255], [254, 0, 0], [179, 0, 0]]]
+    with pytest.raises(ScanRejectedError, match="cut short"):
+        read(encoded(made)[:-2])
+
+
+@pytest.mark.parametrize("bits", [1, 5, 8, 12, 16, 24, 32])
+@pytest.mark.parametrize("signed", [False, True])
+def test_every_depth_and_sign(bits: int, signed: bool) -> None:
+    """The lowest and the highest value of the depth, and what lies beside zero."""
+    ends = [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, -1, 0] if signed else [0, 2**bits - 1, 1, 0]
+    size = 1 if bits <= 8 else 2 if bits <= 16 else 4
+    # Bits above those stored are filled, to show that they are no part of the value (PS3.5 8.1.1).
+    garbage = 0 if bits in (8, 16, 32) else 2 ** (8 * size) - 2**bits
+    stored = (np.array([ends]) % 2**bits | garbage).astype(f"<u{size}")
+    made = dataset(stored, BitsStored=bits, HighBit=bits - 1, PixelRepresentation=int(signed))
+    assert read(encoded(made)).pixels.tolist() == [[ends]]
+
+
+def test_single_bit_pixels_are_packed() -> None:
+    made = dataset(np.zeros((2, 3), "u1"), BitsAllocated=1, BitsStored=1, HighBit=0)
+    made.PixelData = bytes([0b00101101, 0])  # the lowest bit is the first pixel (PS3.5 8.1.1)
+    assert read(encoded(made)).pixels.tolist() == [[[1, 0, 1], [1, 0, 1]]]
+
+
+def test_segmented_palette_by_hand() -> None:
+    """Discrete, linear and indirect segments (PS3.3 C.7.9.2)."""
+    made = dataset(
+        np.arange(8, dtype="u1").reshape(2, 4), PhotometricInterpretation="PALETTE COLOR", Modality="US"
+    )
+    # two entries 0 and 10, then a line of three to 40, then the line again to 40 (flat)
+    segments = np.array([0, 2, 0, 10 << 8, 1, 3, 40 << 8, 2, 1, 4, 0], "<u2").tobytes()
+    for colour in ("Red", "Green", "Blue"):
+        setattr(made, f"{colour}PaletteColorLookupTableDescriptor", [8, 0, 16])
+        setattr(made, f"Segmented{colour}PaletteColorLookupTableData", segments)
+    assert read(encoded(made)).pixels[0, ..., 0].tolist() == [[0, 10, 20, 30], [40, 40, 40, 40]]
+
+
+def test_overlays_are_ignored() -> None:
+    made = dataset(gradient(kind="<u2") % 4096, BitsStored=12, HighBit=11)
+    made.add_new(0x60000010, "US", 24)
+    made.add_new(0x60000011, "US", 20)
+    made.add_new(0x60003000, "OW", b"\xff" * 60)
+    assert read(encoded(made)).id == read(dicom(gradient(kind="<u2") % 4096)).id
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
         ("rtplan.dcm", "radiotherapy"),
         ("rtstruct.dcm", "radiotherapy"),
         ("test-SR.dcm", "structured report"),
-        ("waveform_ecg.dcm", "no image"),
+        ("waveform_ecg.dcm", "not an image but a waveform"),
         ("liver_1frame.dcm", "segmentation"),
         ("MR_truncated.dcm", "cut short"),
-        ("JPGExtended.dcm", "12-bit lossy JPEG"),
     ],
 )
 def test_what_is_no_image_is_called_by_its_name(name: str, words: str) -> None:
     with pytest.raises(ScanRejectedError, match=words):
         read(bundled(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("MRSpectroscopyStorage", "spectra"),
+        ("GrayscaleSoftcopyPresentationStateStorage", "presentation state"),
+        ("KeyObjectSelectionDocumentStorage", "structured report"),
+        ("XRayRadiationDoseSRStorage", "structured report"),
+        ("RTPlanStorage", "radiotherapy object"),
+        ("EncapsulatedPDFStorage", "document"),
+        ("SpatialRegistrationStorage", "registration"),
+        ("HangingProtocolStorage", "Hanging Protocol"),
+        ("MediaStorageDirectoryStorage", "DICOMDIR"),
+        ("CTImageStorage", "without its pixels"),
+    ],
+)
+def test_objects_without_pixels(name: str, words: str) -> None:
+    with pytest.raises(ScanRejectedError, match=words):
+        read(dicom(None, SOPClassUID=getattr(pydicom.uid, name)))
+
+
+@pytest.mark.parametrize(
+    ("syntax", "words"),
+    [
+        ("1.2.840.10008.1.2.4.100", "MPEG2"),
+        ("1.2.840.10008.1.2.4.102", "H.264"),
+        ("1.2.840.10008.1.2.4.107", "HEVC"),
+        ("1.2.840.10008.1.2.4.94", "JPIP"),
+        ("1.2.840.10008.1.2.4.65", "Hierarchical"),
+        ("1.2.840.10008.1.2.1.98", "Encapsulated Uncompressed"),
+        ("1.2.3.4", "private or unknown"),
+    ],
+)
+def test_encodings_without_a_decoder_are_called_by_their_name(syntax: str, words: str) -> None:
+    made = dataset(gradient(kind="u1"))
+    made.file_meta.TransferSyntaxUID = syntax
+    made.PixelData = encapsulate([b"\0" * 480])
+    with pytest.raises(ScanRejectedError, match=words):
+        read(encoded(made))
+
+
+def test_jpeg_xl_is_called_by_its_name() -> None:
+    """pydicom does not know the syntax and writes no such file."""
+    made = dataset(gradient(kind="u1"))
+    made.file_meta.TransferSyntaxUID = HEVCMP51
+    made.PixelData = encapsulate([b"\0" * 480])
+    with pytest.raises(ScanRejectedError, match="JPEG XL"):
+        read(encoded(made).replace(HEVCMP51.encode(), b"1.2.840.10008.1.2.4.112"))
+
+
+def test_a_radiotherapy_image_is_an_image() -> None:
+    assert read(dicom(gradient(), SOPClassUID=pydicom.uid.RTImageStorage, Modality="RTIMAGE")).rows == 24

@@ -142,6 +142,17 @@ def test_damaged_run_lengths_never_escape() -> None:
     assert refused > 50
 
 
+@pytest.mark.parametrize("tag", [(0x0028, 0x3000), (0x5200, 0x9230), (0x0008, 0x1140)])
+def test_sequences_nested_without_end(tag: tuple[int, int]) -> None:
+    """A parser that follows each into the next must stop before its stack does (PS3.5 7.5)."""
+    opening = struct.pack("<HH2sHI", *tag, b"SQ", 0, 0xFFFFFFFF) + struct.pack(
+        "<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF
+    )
+    whole = dicom(gradient())
+    place = whole.index(struct.pack("<HH", 0x7FE0, 0x0010))
+    assert refusal(whole[:place] + opening * 100_000)
+
+
 def test_unknown_transfer_syntax_is_not_repeated() -> None:
     made = dataset(gradient())
     data = encoded(made).replace(b"1.2.840.10008.1.2.1\0", b"1.2.3.PHI-CANARY.999")
@@ -171,6 +182,21 @@ def test_zip_with_a_false_size_in_its_header() -> None:
     struct.pack_into("<I", data, 22, 100)
     _, bad = take([("scans.zip", bytes(data))])
     assert set(bad) == {"a/bomb"}
+
+
+def test_zip_whose_entry_begins_before_the_file() -> None:
+    """The place of an entry is reckoned from where the directory says it begins, and may come out below zero."""
+    data = bytearray(zipped({"a/bad": dicom(gradient()), "a/good": dicom(gradient())}))
+    end = data.rfind(b"PK\x05\x06")
+    entry = data.find(b"PK\x01\x02")
+    good = data.find(b"PK\x01\x02", entry + 4)
+    start = struct.unpack_from("<I", data, end + 16)[0]
+    struct.pack_into("<I", data, end + 16, start + 100)  # a hundred bytes are missing, says the directory
+    where = struct.unpack_from("<I", data, good + 42)[0]
+    struct.pack_into("<I", data, good + 42, where + 100)
+    good_files, bad = take([("scans.zip", bytes(data))])
+    assert good_files == ["a/good"]
+    assert "damaged inside the ZIP" in bad["a/bad"]
 
 
 def test_zip_names_links_and_passwords() -> None:
@@ -206,6 +232,21 @@ def test_zip_budgets() -> None:
     assert (len(good), len(bad)) == (2, 1)
     good, bad = take(list(files.items()), Limits(file_bytes=100))
     assert (len(good), len(bad)) == (0, 6)
+
+
+def test_entries_that_share_their_bytes_count_each() -> None:
+    """Many names for one packed run: the ZIP is small, what it unpacks to is not."""
+    data = dicom(gradient())
+    archive = zipped({"a/0": data}, zipfile.ZIP_DEFLATED)
+    start = archive.rfind(b"PK\x01\x02")
+    end = archive.rfind(b"PK\x05\x06")
+    entry = archive[start:end]
+    local = archive[:start].replace(b"a/0", b"a/x")
+    entries = b"".join(entry.replace(b"a/0", f"a/{place}".encode()) for place in range(9))
+    tail = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 9, 9, len(entries), len(local), 0)
+    good, bad = take([("scans.zip", archive[:start] + entries + tail)], Limits(zip_bytes=4 * len(data)))
+    assert good == ["a/0"]  # the others do not bear the name that stands before the bytes
+    assert len(bad) == 8
 
 
 def test_a_directory_of_a_million_entries_is_not_parsed() -> None:

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_files import KEY, dicom, gradient
+from dicom_files import KEY, dataset, dicom, encoded, gradient
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from medmeta.errors import ScanRejectedError
 from medmeta.scans.intake import iter_intake, read_source
 from medmeta.scans.isolate import Isolated
 from medmeta.scans.limits import GIB, MIB, Limits
 from medmeta.scans.reader import in_process
-from medmeta.scans.scan import LabelledScan, Rejection
+from medmeta.scans.scan import LabelledScan, Rejection, VoiTable
 
 
 def test_isolated_equals_in_process(shared_data) -> None:
@@ -46,6 +48,18 @@ def test_refusals_come_across_and_the_process_stays() -> None:
         assert scan.file == "IM2"
     assert first is not None
     assert first.poll() is not None
+
+
+def test_what_decides_the_picture_comes_across() -> None:
+    table = Dataset()
+    table.LUTDescriptor, table.LUTData = [3, 0, 8], [200, 9, 70]
+    made = dataset(gradient(kind="<u2"), PixelPaddingValue=7, VOILUTSequence=Sequence([table]))
+    made.VOILUTSequence[0]["LUTDescriptor"].VR = made.VOILUTSequence[0]["LUTData"].VR = "US"
+    made.WindowCenter, made.WindowWidth, made.VOILUTFunction = 5, 6, "SIGMOID"
+    with Isolated() as isolated:
+        scan = isolated.read(encoded(made), "IM1", KEY)
+    assert (scan.padding, scan.window, scan.window_function) == ((7.0, 7.0), (5.0, 6.0), "SIGMOID")
+    assert scan.voi_table == VoiTable(0, bytes([200, 9, 70]))
 
 
 def test_too_slow_is_stopped_and_the_next_file_is_read() -> None:

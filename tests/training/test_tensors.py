@@ -117,10 +117,13 @@ def test_features_are_computed_once_until_something_changes(tmp_path: Path) -> N
     inverted = replace(SET, items=(*SCANS[:7], replace(SCANS[7], monochrome1=True)))
     extract_features([inverted], counting, "backbone 1", tmp_path)
     assert counting.asked == 24
+    padded = replace(SET, items=(*SCANS[:7], replace(SCANS[7], padding=(0.0, 1.0))))
+    extract_features([padded], counting, "backbone 1", tmp_path)
+    assert counting.asked == 32
     for path in tmp_path.glob("*.safetensors"):
         path.write_bytes(b"cut short")
     extract_features([SET], counting, "backbone 1", tmp_path)
-    assert counting.asked == 32
+    assert counting.asked == 40
 
 
 def test_texts_go_through_the_encoder_and_need_one(tmp_path: Path) -> None:
