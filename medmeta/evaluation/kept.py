@@ -76,5 +76,6 @@ class Kept:
         about = [learner, self.weights.get(learner, ""), dict(self.settings), list(task.classes)]
         digest.update(json.dumps(about, sort_keys=True).encode())
         for scan, label, group in zip(task.scans, task.labels, task.groups, strict=True):
-            digest.update(json.dumps([scan.id, scan.monochrome1, label, group]).encode())
+            seen = [scan.id, scan.monochrome1, *(scan.padding or ())]  # what decides a scan's features
+            digest.update(json.dumps([*seen, label, group]).encode())
         return self.folder / f"{digest.hexdigest()[:32]}.jsonl"
