@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medmeta.errors import ModelError, TaskError
 from medmeta.evaluation import metrics
+from medmeta.evaluation.further import further_figures, reliability_points
 from medmeta.evaluation.intervals import clustered_accuracy, paired_difference
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
@@ -48,7 +49,8 @@ def evaluate(
             class gives that class probability 0; a fold whose rest cannot be learned from (one
             class, or one patient) answers with the rest's class frequencies and abstains.
         baselines: simple methods run on the same folds or the same query.
-        seed: recorded in the provenance. The protocol itself draws nothing; learners carry their own.
+        seed: recorded in the provenance. Only the resampled patients behind some intervals are drawn from it;
+            learners carry their own.
         progress: told the patient at work; may raise to cancel, also in the middle of a fold.
 
     Returns:
@@ -88,6 +90,8 @@ def evaluate(
         provenance=provenance(
             learner, [each.name for each in baselines], support, query, seed=seed, folds=len(folds)
         ),
+        further=further_figures(draft.cases, draft.classes, seed=seed),
+        reliability=reliability_points(draft.cases, draft.classes),
     )
     progress(1.0, "Evaluated")
     return model, replace(draft, notes=collect_notes(draft, support, query, len(folds)))

@@ -75,6 +75,36 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A figure beside the headline.
+
+    Attributes:
+        name: what it is, such as ``"AUROC"``.
+        of: the class it is of; empty for one of all classes.
+        value: None where ``why_not`` says why it is not given.
+        interval: 95 % interval; None where the value has none.
+        n_groups: patients behind it.
+        why_not: in words, why there is no value (too few patients, ...).
+    """
+
+    name: str
+    of: str
+    value: float | None
+    interval: Interval | None
+    n_groups: int
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    """Answers given about equal probability: the mean of it, the share of them right, and how many scans."""
+
+    confidence: float
+    right: float
+    n_scans: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A simple baseline on the same folds: its patients right, and ours minus it, paired by patient."""
 
@@ -109,6 +139,8 @@ class Evaluation:
         comparisons: simple baselines on the same folds.
         notes: sentences the person must read with the figures (too few patients, ...).
         provenance: versions, seed, hashes, device.
+        further: figures beside the headline; empty in an evaluation saved before there were any.
+        reliability: points of the reliability diagram; empty with too few patients.
     """
 
     task: str
@@ -130,3 +162,5 @@ class Evaluation:
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any]
+    further: tuple[Figure, ...] = ()
+    reliability: tuple[ReliabilityPoint, ...] = ()

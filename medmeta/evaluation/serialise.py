@@ -1,4 +1,4 @@
-"""`Evaluation` to and from plain JSON values, without loss."""
+"""`Evaluation` to and from plain JSON values, without loss; what earlier versions saved stays readable."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from medmeta.evaluation.result import (
     ClassFigures,
     Comparison,
     Evaluation,
+    Figure,
     Interval,
     PatientCount,
+    ReliabilityPoint,
 )
 from medmeta.notice import RESEARCH_USE_ONLY
 
@@ -45,6 +47,11 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "comparisons": [_comparison(comparison) for comparison in evaluation.comparisons],
         "notes": list(evaluation.notes),
         "provenance": dict(evaluation.provenance),
+        "further": [_figure(figure) for figure in evaluation.further],
+        "reliability": [
+            {"confidence": point.confidence, "right": point.right, "n_scans": point.n_scans}
+            for point in evaluation.reliability
+        ],
     }
 
 
@@ -76,6 +83,12 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             comparisons=tuple(_read_comparison(item) for item in data["comparisons"]),
             notes=tuple(data["notes"]),
             provenance=dict(data["provenance"]),
+            # Absent from what earlier versions saved.
+            further=tuple(_read_figure(item) for item in data.get("further", ())),
+            reliability=tuple(
+                ReliabilityPoint(item["confidence"], item["right"], item["n_scans"])
+                for item in data.get("reliability", ())
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MedMetaError(
@@ -128,6 +141,28 @@ def _read_class_figures(data: Mapping[str, Any]) -> ClassFigures:
         specificity=data["specificity"],
         specificity_interval=_maybe_interval(data["specificity_interval"]),
         auroc=data["auroc"],
+    )
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "of": figure.of,
+        "value": figure.value,
+        "interval": _pair(figure.interval),
+        "n_groups": figure.n_groups,
+        "why_not": figure.why_not,
+    }
+
+
+def _read_figure(data: Mapping[str, Any]) -> Figure:
+    return Figure(
+        name=data["name"],
+        of=data["of"],
+        value=data["value"],
+        interval=_maybe_interval(data["interval"]),
+        n_groups=data["n_groups"],
+        why_not=data["why_not"],
     )
 
 
