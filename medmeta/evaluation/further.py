@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medmeta.evaluation import agreement, calibration, ranking
-from medmeta.evaluation.intervals import clustered_accuracy
-from medmeta.evaluation.metrics import auroc
+from medmeta.evaluation.intervals import clustered_accuracy, wilson
+from medmeta.evaluation.metrics import auroc, count_patients, patients_right
 from medmeta.evaluation.result import Case, Figure, Interval, ReliabilityPoint
 
 #: Share of those examined who have the class, for PPV and NPV; a stated assumption, never read off the scans.
@@ -53,7 +53,9 @@ def further_figures(
         prevalence: share with the class among those examined, in [0, 1], for PPV and NPV.
     """
     table = _Table.of(cases, classes, seed)
+    count = count_patients(patients_right(cases, classes))
     found = [
+        Figure("patients right, Wilson's interval", "", count.rate, wilson(count.correct, count.n), count.n),
         table.resampled("balanced accuracy", agreement.balanced_accuracy),
         table.resampled("Cohen's kappa", agreement.cohens_kappa),
         table.resampled("MCC", agreement.matthews),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from medmeta.errors import ModelError, TaskError
 from medmeta.evaluation import metrics
 from medmeta.evaluation.further import further_figures, reliability_points
-from medmeta.evaluation.intervals import clustered_accuracy, paired_difference
+from medmeta.evaluation.intervals import paired_difference, scan_share
+from medmeta.evaluation.leakage import find_leaks
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, QUERY_SET, Case, Comparison, Evaluation
@@ -93,6 +94,9 @@ def evaluate(
         further=further_figures(draft.cases, draft.classes, seed=seed),
         reliability=reliability_points(draft.cases, draft.classes),
     )
+    scans = support.scans + (() if query is None else query.scans)
+    labels = support.labels + (() if query is None else query.labels)
+    draft = replace(draft, leaks=find_leaks(scans, labels, seed=seed))
     progress(1.0, "Evaluated")
     return model, replace(draft, notes=collect_notes(draft, support, query, len(folds)))
 
@@ -256,6 +260,8 @@ def _figures(
     classes = support.classes
     confusion = _confusion(cases, classes)
     right = metrics.patients_right(cases, classes)
+    scans = Counter(case.group for case in cases)
+    scans_right = Counter(case.group for case in cases if case.correct)
     per_class = metrics.class_figures(cases, classes, confusion)
     share = metrics.accuracy(confusion)
     return Evaluation(
@@ -268,7 +274,7 @@ def _figures(
         n_groups=len(set(tested.groups)),
         seconds=seconds,
         accuracy=share,
-        interval=clustered_accuracy(share, len(right)),
+        interval=scan_share([scans_right[group] for group in scans], list(scans.values())),
         patients=metrics.count_patients(right),
         balanced_accuracy=metrics.balanced_accuracy(confusion),
         auroc=metrics.mean_auroc(per_class),

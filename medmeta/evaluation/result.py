@@ -105,6 +105,27 @@ class ReliabilityPoint:
 
 
 @dataclass(frozen=True)
+class Leak:
+    """A property beside the disease that tells the classes apart.
+
+    Attributes:
+        name: in words, such as ``"scanner model"`` or ``"top left corner"``.
+        kind: ``"technical"`` (data about the file) or ``"image"`` (a part of the picture).
+        correct: patients it alone predicts right, each left out.
+        n: patients asked about.
+        guess: patients right under the commonest label.
+        p: chance of any property doing as well with shuffled labels.
+    """
+
+    name: str
+    kind: str
+    correct: int
+    n: int
+    guess: int
+    p: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A simple baseline on the same folds: its patients right, and ours minus it, paired by patient."""
 
@@ -129,7 +150,7 @@ class Evaluation:
         n_groups: groups evaluated, the n of every count and interval.
         seconds: wall time of one adaptation on the whole support, features included.
         accuracy: share of scans predicted right.
-        interval: 95 % interval of ``accuracy`` with n the number of groups, not of scans.
+        interval: 95 % interval of ``accuracy``; scans of one group count as what they are worth together.
         patients: the headline, "k of n patients".
         balanced_accuracy: mean sensitivity over the classes that occur.
         auroc: mean one-vs-rest AUROC, None where it does not exist.
@@ -141,6 +162,7 @@ class Evaluation:
         provenance: versions, seed, hashes, device.
         further: figures beside the headline; empty in an evaluation saved before there were any.
         reliability: points of the reliability diagram; empty with too few patients.
+        leaks: what tells the classes apart without the disease.
     """
 
     task: str
@@ -164,3 +186,4 @@ class Evaluation:
     provenance: Mapping[str, Any]
     further: tuple[Figure, ...] = ()
     reliability: tuple[ReliabilityPoint, ...] = ()
+    leaks: tuple[Leak, ...] = ()

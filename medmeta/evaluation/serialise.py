@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from medmeta.errors import MedMetaError
@@ -14,6 +15,7 @@ from medmeta.evaluation.result import (
     Evaluation,
     Figure,
     Interval,
+    Leak,
     PatientCount,
     ReliabilityPoint,
 )
@@ -48,10 +50,8 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "notes": list(evaluation.notes),
         "provenance": dict(evaluation.provenance),
         "further": [_figure(figure) for figure in evaluation.further],
-        "reliability": [
-            {"confidence": point.confidence, "right": point.right, "n_scans": point.n_scans}
-            for point in evaluation.reliability
-        ],
+        "reliability": [asdict(point) for point in evaluation.reliability],
+        "leaks": [asdict(leak) for leak in evaluation.leaks],
     }
 
 
@@ -85,10 +85,8 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             provenance=dict(data["provenance"]),
             # Absent from what earlier versions saved.
             further=tuple(_read_figure(item) for item in data.get("further", ())),
-            reliability=tuple(
-                ReliabilityPoint(item["confidence"], item["right"], item["n_scans"])
-                for item in data.get("reliability", ())
-            ),
+            reliability=tuple(ReliabilityPoint(**item) for item in data.get("reliability", ())),
+            leaks=tuple(Leak(**item) for item in data.get("leaks", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MedMetaError(

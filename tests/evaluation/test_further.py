@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from medmeta.evaluation.further import MINIMA, further_figures, reliability_points
+from medmeta.evaluation.intervals import wilson
 from medmeta.evaluation.result import Case, Figure
 
 CLASSES = ("a", "b", "c")
@@ -91,7 +92,10 @@ def test_too_few_patients_give_a_reason_and_no_value() -> None:
     assert "needs 5 patients with it" in by_name(figures, "AUROC", "b").why_not
     assert all((figure.value is None) == bool(figure.why_not) for figure in figures)
     assert reliability_points(cases(12), CLASSES) == ()
-    assert set(MINIMA) == {figure.name.split(" where")[0] for figure in figures}
+    first, *rest = figures
+    assert first.name == "patients right, Wilson's interval"
+    assert first.interval == wilson(round(12 * (first.value or 0)), 12)
+    assert set(MINIMA) == {figure.name.split(" where")[0] for figure in rest}
 
 
 def test_prevalence_is_stated_and_moves_the_predictive_values() -> None:

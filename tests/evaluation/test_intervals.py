@@ -8,13 +8,14 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import binom, binomtest, norm
+from scipy.stats import beta, binom, binomtest, norm
 
 from medmeta.evaluation.intervals import (
     clopper_pearson,
     clustered_accuracy,
     mid_p,
     paired_difference,
+    scan_share,
     wilson,
 )
 
@@ -143,3 +144,29 @@ def test_wilson_and_mid_p_refuse_what_is_no_count() -> None:
     for interval in (wilson, mid_p):
         with pytest.raises(ValueError, match="0 <= correct <= n"):
             interval(3, 2)
+
+
+def test_scans_that_agree_within_patients_count_as_patients() -> None:
+    together = scan_share([5, 5, 5, 5, 0, 0], [5] * 6)
+    assert together == clopper_pearson(4, 6)
+    assert scan_share([1, 1, 1, 1, 0, 0], [1] * 6) == clopper_pearson(4, 6)
+    assert scan_share([5] * 6, [5] * 6) == clopper_pearson(6, 6)
+    assert scan_share([3] * 6, [5] * 6) == clopper_pearson(18, 30)
+
+
+def test_scans_of_one_patient_that_differ_count_by_the_variance_between_patients() -> None:
+    right, scans = [4, 3, 5, 1, 2, 5], [5] * 6
+    shares = np.array(right) / 5
+    # With equal sizes the variance of the mean is that of the patients' shares.
+    worth = shares.mean() * (1 - shares.mean()) / (shares.var(ddof=1) / 6)
+    assert 6 < worth < 30
+    found = scan_share(right, scans)
+    low, high = beta.ppf([0.025, 0.975], [shares.mean() * worth, shares.mean() * worth + 1],
+                         [worth * (1 - shares.mean()) + 1, worth * (1 - shares.mean())])  # fmt: skip
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_scan_share_refuses_what_does_not_fit() -> None:
+    for right, scans in (([], []), ([2], [1]), ([1, 1], [1]), ([0], [0])):
+        with pytest.raises(ValueError, match="patients"):
+            scan_share(right, scans)
