@@ -18,6 +18,7 @@ from medmeta.evaluation.leakage import find_leaks
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, QUERY_SET, Case, Comparison, Evaluation
+from medmeta.evaluation.suspects import suspects
 from medmeta.learners.base import Learner, Prediction, TaskModel
 from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
@@ -70,7 +71,7 @@ def evaluate(
     rest = part(progress, 0.5, 1.0)
     if query is None:
         tested = support
-        all_cases = _leave_out(learners, support, folds, rest)
+        all_cases = leave_out(learners, support, folds, rest)
     else:
         tested = query
         all_cases = _on_query(learners, model, support, query, rest)
@@ -93,6 +94,7 @@ def evaluate(
         ),
         further=further_figures(draft.cases, draft.classes, seed=seed),
         reliability=reliability_points(draft.cases, draft.classes),
+        suspects=suspects(all_cases, draft.classes) if query is None else (),
     )
     scans = support.scans + (() if query is None else query.scans)
     labels = support.labels + (() if query is None else query.labels)
@@ -140,10 +142,10 @@ class _Answers:
     nearest: tuple[tuple[tuple[str, str, str, float], ...], ...]
 
 
-def _leave_out(
+def leave_out(
     learners: Sequence[Learner], support: Task, folds: Sequence[Fold], progress: Progress
 ) -> list[list[Case]]:
-    """Cases of each learner, in the order of the support's scans."""
+    """Cases of each learner, in the order of the support's scans, each read by a model without its patient."""
     found: list[dict[int, Case]] = [{} for _ in learners]
     patients = len(set(support.groups))
     done, steps = 0, len(folds) * len(learners)

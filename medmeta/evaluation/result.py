@@ -126,6 +126,22 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """A scan of the support whose label is worth a second look.
+
+    ``suggested`` is what the models, left without its patient, find most probable; ``doubt`` in (0, 1] how much more
+    probable than ``label``.
+    """
+
+    file: str
+    scan_id: str
+    group: str
+    label: str
+    suggested: str
+    doubt: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A simple baseline on the same folds: its patients right, and ours minus it, paired by patient."""
 
@@ -163,6 +179,7 @@ class Evaluation:
         further: figures beside the headline; empty in an evaluation saved before there were any.
         reliability: points of the reliability diagram; empty with too few patients.
         leaks: what tells the classes apart without the disease.
+        suspects: labels worth a second look, the most disputed first; only where patients were left out.
     """
 
     task: str
@@ -187,3 +204,4 @@ class Evaluation:
     further: tuple[Figure, ...] = ()
     reliability: tuple[ReliabilityPoint, ...] = ()
     leaks: tuple[Leak, ...] = ()
+    suspects: tuple[Suspect, ...] = ()

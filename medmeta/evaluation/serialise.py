@@ -18,6 +18,7 @@ from medmeta.evaluation.result import (
     Leak,
     PatientCount,
     ReliabilityPoint,
+    Suspect,
 )
 from medmeta.notice import RESEARCH_USE_ONLY
 
@@ -52,6 +53,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "further": [_figure(figure) for figure in evaluation.further],
         "reliability": [asdict(point) for point in evaluation.reliability],
         "leaks": [asdict(leak) for leak in evaluation.leaks],
+        "suspects": [asdict(suspect) for suspect in evaluation.suspects],
     }
 
 
@@ -87,6 +89,7 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             further=tuple(_read_figure(item) for item in data.get("further", ())),
             reliability=tuple(ReliabilityPoint(**item) for item in data.get("reliability", ())),
             leaks=tuple(Leak(**item) for item in data.get("leaks", ())),
+            suspects=tuple(Suspect(**item) for item in data.get("suspects", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MedMetaError(
