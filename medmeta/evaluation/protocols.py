@@ -94,7 +94,7 @@ def evaluate(
         ),
         further=further_figures(draft.cases, draft.classes, seed=seed),
         reliability=reliability_points(draft.cases, draft.classes),
-        suspects=suspects(all_cases, draft.classes) if query is None else (),
+        suspects=suspects(draft.cases, draft.classes) if query is None else (),
     )
     scans = support.scans + (() if query is None else query.scans)
     labels = support.labels + (() if query is None else query.labels)

@@ -129,8 +129,8 @@ class Leak:
 class Suspect:
     """A scan of the support whose label is worth a second look.
 
-    ``suggested`` is what the models, left without its patient, find most probable; ``doubt`` in (0, 1] how much more
-    probable than ``label``.
+    ``suggested`` is what the model, adapted without its patient, finds most probable; ``doubt`` in (0, 1] how much
+    more probable than ``label``.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Labels worth a second look: scans whose label the models disputed when they had not learned from it."""
+"""Labels worth a second look: scans whose label the model disputed when it had not learned from it."""
 
 from __future__ import annotations
 
@@ -14,38 +14,32 @@ from medmeta.evaluation.result import Case, Suspect
 SUSPECTS = 3
 
 
-def doubts(readings: Sequence[Sequence[Case]], classes: Sequence[str]) -> NDArray[np.float64]:
-    """How strongly each scan's label is disputed by models that had it left out.
+def doubts(cases: Sequence[Case], classes: Sequence[str]) -> NDArray[np.float64]:
+    """How strongly each scan's label is disputed by a model that had it left out.
 
     Args:
-        readings: for each of L learners, the same n left-out scans in the same order.
+        cases: n scans, each read by a model adapted without its patient.
         classes: the order of the probabilities.
 
     Returns:
-        ``(n,)`` in [-1, 1]: probability of the best other label minus that of the scan's own, the mean over the
-        learners. A wrong label stands out by being near 1, because the rest of the support speaks against it.
+        ``(n,)`` in [-1, 1]: probability of the best other label minus that of the scan's own. A wrong label stands
+        out by being near 1, because the rest of the support speaks against it.
 
     References:
         Northcutt CG, Jiang L, Chuang IL. Confident learning: estimating uncertainty in dataset labels. Journal of
         Artificial Intelligence Research 2021;70:1373-1411.
     """
     order = tuple(classes)
-    found: NDArray[np.float64] = np.mean(
-        [[margin_of_error(case, order) for case in cases] for cases in readings], axis=0
-    )
-    return found
+    return np.array([margin_of_error(case, order) for case in cases], dtype=np.float64)
 
 
-def suspects(
-    readings: Sequence[Sequence[Case]], classes: Sequence[str], limit: int = SUSPECTS
-) -> tuple[Suspect, ...]:
-    """The scans whose label is most disputed, at most ``limit``, and none that the models rather confirm.
+def suspects(cases: Sequence[Case], classes: Sequence[str], limit: int = SUSPECTS) -> tuple[Suspect, ...]:
+    """The scans whose label is most disputed, at most ``limit``, and none that the model rather confirms.
 
     A scan whose class had no other patient cannot be confirmed by anybody, so it is no suspect.
     """
-    cases, doubt = readings[0], doubts(readings, classes)
+    doubt = doubts(cases, classes)
     patients = {name: len({case.group for case in cases if case.label == name}) for name in classes}
-    mean = np.mean([[case.probabilities for case in each] for each in readings], axis=0)
     order = sorted(range(len(cases)), key=lambda i: (-doubt[i], cases[i].file))
     return tuple(
         Suspect(
@@ -53,7 +47,7 @@ def suspects(
             scan_id=cases[i].scan_id,
             group=cases[i].group,
             label=cases[i].label,
-            suggested=classes[int(mean[i].argmax())],
+            suggested=classes[int(np.argmax(cases[i].probabilities))],
             doubt=float(doubt[i]),
         )
         for i in order

@@ -49,14 +49,14 @@ def figure_rows(evaluation: Evaluation) -> tuple[FigureRow, ...]:
 def disputed(suspect: Suspect) -> str:
     """Why a label is worth a second look, in one sentence."""
     return (
-        f"Labelled {quoted(suspect.label)}; models that had not seen this patient rather say "
+        f"Labelled {quoted(suspect.label)}; the model, adapted without this patient, rather says "
         f"{quoted(suspect.suggested)}, by a lead of {round(100 * suspect.doubt)} points of probability."
     )
 
 
 SUSPECTS_HELP = (
-    "Each scan was read by models that had learned from the other patients only. A label they dispute strongly may "
-    "be wrong, or the scan unusual: they cannot tell which. Correct a label only if you find it wrong yourself."
+    "Each scan was read by a model that had learned from the other patients only. A label it disputes strongly may "
+    "be wrong, or the scan unusual: it cannot tell which. Correct a label only if you find it wrong yourself."
 )
 
 
@@ -74,7 +74,7 @@ def _steps(evaluation: Evaluation) -> Iterator[str]:
         yield f"Rule out the possible short cut ({names}) first: until then no figure here speaks of the disease."
     if evaluation.suspects:
         files = ", ".join(shortened(suspect.file, 60) for suspect in evaluation.suspects)
-        yield f"Look again at the labels the models dispute most: {files}. If one is wrong, correct it and adapt again."
+        yield f"Look again at the labels the model disputes most: {files}. If one is wrong, correct it and adapt again."
     known = [figures for figures in evaluation.per_class if figures.sensitivity is not None]
     small = [figures for figures in known if figures.n_groups < FEW_PATIENTS]
     if small:

@@ -17,11 +17,9 @@ def case(name: str, label: str, *p: float) -> Case:
     return Case(name, f"id {name}", f"patient {name}", label, "a", p, False, 0.0)
 
 
-def test_doubt_is_the_mean_lead_of_the_best_other_label() -> None:
-    one = [case("1", "a", 0.7, 0.2, 0.1), case("2", "b", 0.6, 0.3, 0.1)]
-    two = [case("1", "a", 0.5, 0.1, 0.4), case("2", "b", 0.0, 1.0, 0.0)]
-    assert doubts([one], ("a", "b", "c")) == pytest.approx([-0.5, 0.3])
-    assert doubts([one, two], ("a", "b", "c")) == pytest.approx([(-0.5 - 0.1) / 2, (0.3 - 1.0) / 2])
+def test_doubt_is_the_lead_of_the_best_other_label() -> None:
+    cases = [case("1", "a", 0.7, 0.2, 0.1), case("2", "b", 0.6, 0.3, 0.1)]
+    assert doubts(cases, ("a", "b", "c")) == pytest.approx([-0.5, 0.3])
 
 
 def test_a_planted_wrong_label_comes_first_with_what_it_should_be(make: Any, new_learner: Any) -> None:
@@ -50,4 +48,4 @@ def test_a_query_set_names_none_of_the_support(make: Any, learner: Any) -> None:
 def test_the_order_is_by_doubt_and_limited() -> None:
     cases = [case(str(i), "a" if i else "b", 0.5 - i / 20, 0.5 + i / 20) for i in range(6)]
     cases.append(case("other", "b", 0.0, 1.0))
-    assert [suspect.file for suspect in suspects([cases], ("a", "b"))] == ["5", "4", "3"]
+    assert [suspect.file for suspect in suspects(cases, ("a", "b"))] == ["5", "4", "3"]
