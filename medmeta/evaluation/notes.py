@@ -137,7 +137,8 @@ def _leaks(draft: Evaluation) -> Iterator[str]:
         what = (
             "Add scans that break the pattern."
             if kind == "technical"
-            else "Look there for markers, text or collimation, and crop what does not belong to the finding."
+            else "Where the finding fills the whole picture that is to be expected; else look there for markers, text "
+            "or collimation, and crop what does not belong to it."
         )
         yield f"{text}. The model may recognise that and not the disease. {what}"
 

@@ -71,7 +71,7 @@ def next_steps(evaluation: Evaluation) -> tuple[str, ...]:
 def _steps(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.leaks:
         names = ", ".join(dict.fromkeys(leak.name for leak in evaluation.leaks[:3]))
-        yield f"Rule out the possible short cut ({names}) first: until then no figure here speaks of the disease."
+        yield f"Rule out the possible short cut ({names}) first: if it is one, no figure here speaks of the disease."
     if evaluation.suspects:
         files = ", ".join(shortened(suspect.file, 60) for suspect in evaluation.suspects)
         yield f"Look again at the labels the model disputes most: {files}. If one is wrong, correct it and adapt again."
