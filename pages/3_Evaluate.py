@@ -14,6 +14,7 @@ from medmeta.reports.figures import comparison_figure, confusion_figure, roc_fig
 from medmeta.ui.cases import case_cards, case_table
 from medmeta.ui.downloads import run_downloads
 from medmeta.ui.empty import empty_state, need_task
+from medmeta.ui.evidence import further_table, next_steps_panel, suspects_panel
 from medmeta.ui.figures import follow_theme, ground, themed
 from medmeta.ui.guard import ADAPT, PREDICT, open_page
 from medmeta.ui.results import comparison_table, headline_panel, limits_panel, notes_panel, per_class_table
@@ -109,41 +110,44 @@ def main() -> None:
         context.link(ADAPT, "Adapt again", icon=":material/refresh:")
         return
     stale_notice(context, task, job)
+    uris = {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()}
+    st.caption("Is it good?")
     headline_panel(evaluation)
     notes_panel(evaluation.notes)
     limits_panel()
+    if evaluation.comparisons:
+        st.subheader(
+            "Beside simple methods",
+            anchor=False,
+            help="The same patients, set aside in the same way. The range is a 95 % interval of the "
+            "difference, paired by patient.",
+        )
+        st.plotly_chart(
+            themed(comparison_figure(evaluation)),
+            key=f"methods-{job.id}-{ground()}",
+            config={"displayModeBar": False},
+        )
+        comparison_table(evaluation)
+    st.caption("For whom not?")
     st.subheader("Which ones it gets wrong", anchor=False)
     confusion(evaluation, folder, job.id)
     st.subheader("Each class", anchor=False)
     per_class_table(evaluation.per_class)
-    roc_side, other_side = st.columns(2, gap="large")
-    with roc_side:
-        st.subheader(
-            "How well it ranks",
-            anchor=False,
-            help="ROC curves: how many scans of a class are found against how many others are wrongly called it, "
-            "as the threshold moves. The closer to the top left, the better; the diagonal is chance.",
-        )
-        st.plotly_chart(
-            themed(roc_figure(evaluation)), key=f"roc-{job.id}-{ground()}", config={"displayModeBar": False}
-        )
-    if evaluation.comparisons:
-        with other_side:
-            st.subheader(
-                "Beside simple methods",
-                anchor=False,
-                help="The same patients, set aside in the same way. The range is a 95 % interval of the "
-                "difference, paired by patient.",
-            )
-            st.plotly_chart(
-                themed(comparison_figure(evaluation)),
-                key=f"methods-{job.id}-{ground()}",
-                config={"displayModeBar": False},
-            )
-        comparison_table(evaluation)
+    st.subheader(
+        "How well it ranks",
+        anchor=False,
+        help="ROC curves: how many scans of a class are found against how many others are wrongly called it, "
+        "as the threshold moves. The closer to the top left, the better; the diagonal is chance.",
+    )
+    st.plotly_chart(
+        themed(roc_figure(evaluation)), key=f"roc-{job.id}-{ground()}", config={"displayModeBar": False}
+    )
+    further_table(evaluation)
+    st.caption("Why?")
+    suspects_panel(evaluation, uris)
     st.subheader("All cases, worst mistakes first", anchor=False)
-    uris = {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()}
     case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
+    next_steps_panel(evaluation)
     st.subheader("Take it with you", anchor=False)
     run_downloads(evaluation, folder)
     follow_theme(ground())

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from medmeta.evaluation import agreement
 from medmeta.evaluation.intervals import clopper_pearson, clustered_accuracy
 from medmeta.evaluation.result import Case, ClassFigures, PatientCount
 
@@ -55,10 +56,9 @@ def balanced_accuracy(confusion: Confusion) -> float:
     Raises:
         ValueError: there is no scan.
     """
-    found = [value for i in range(len(confusion)) if (value := sensitivity(confusion, i)) is not None]
-    if not found:
+    if not any(map(sum, confusion)):
         raise ValueError("balanced accuracy needs at least one predicted scan, found none")
-    return sum(found) / len(found)
+    return float(agreement.balanced_accuracy(confusion))
 
 
 def auroc(is_class: Sequence[bool], score: Sequence[float]) -> float | None:

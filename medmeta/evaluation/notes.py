@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 
 from medmeta.evaluation.cases import commonest_answer
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Evaluation
@@ -37,7 +38,8 @@ def collect_notes(draft: Evaluation, support: Task, query: Task | None, n_folds:
         *_few_patients(draft),
         *_no_better_than_guessing(draft),
         *_perfect(draft),
-        *_shortcuts(support, query),
+        *_leaks(draft),
+        *_shortcuts(support, query, {leak.name for leak in draft.leaks}),
         *_baselines(draft),
         *_single_patient_classes(draft, support),
         *_absent_classes(draft),
@@ -118,12 +120,37 @@ _PROPERTIES: tuple[tuple[str, Callable[[Scan], object]], ...] = (
 )
 
 
-def _shortcuts(support: Task, query: Task | None) -> Iterator[str]:
+def _leaks(draft: Evaluation) -> Iterator[str]:
+    """Each kind of short cut in one note, single properties before all together."""
+    for kind in ("technical", "image"):
+        found = [leak for leak in draft.leaks if leak.kind == kind]
+        single = [leak for leak in found if not leak.name.endswith("together")] or found
+        if not single:
+            continue
+        first, *rest = single
+        text = (
+            f"Possible short cut: the classes can be told apart by {first.name} alone, for {first.correct} of "
+            f"{first.n} patients left out in turn (always the commonest answer: {first.guess})"
+        )
+        if rest:
+            text += f"; also by {', '.join(f'{leak.name} ({leak.correct})' for leak in rest[:3])}"
+        what = (
+            "Add scans that break the pattern."
+            if kind == "technical"
+            else "Where the finding fills the whole picture that is to be expected; else look there for markers, text "
+            "or collimation, and crop what does not belong to it."
+        )
+        yield f"{text}. The model may recognise that and not the disease. {what}"
+
+
+def _shortcuts(support: Task, query: Task | None, told: AbstractSet[str]) -> Iterator[str]:
     """A property that all scans of a class share and no other scan has can stand in for the disease."""
     scans = support.scans + (() if query is None else query.scans)
     labels = support.labels + (() if query is None else query.labels)
     telling: dict[str, list[str]] = defaultdict(list)
     for name, read in _PROPERTIES:
+        if name in told:
+            continue
         values: dict[str, set[object]] = defaultdict(set)
         for scan, label in zip(scans, labels, strict=True):
             values[label].add(read(scan))

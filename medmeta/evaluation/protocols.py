@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from medmeta.errors import ModelError, TaskError
 from medmeta.evaluation import metrics
-from medmeta.evaluation.intervals import clustered_accuracy, paired_difference
+from medmeta.evaluation.further import further_figures, reliability_points
+from medmeta.evaluation.intervals import paired_difference, scan_share
+from medmeta.evaluation.leakage import find_leaks
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, QUERY_SET, Case, Comparison, Evaluation
+from medmeta.evaluation.suspects import suspects
 from medmeta.learners.base import Learner, Prediction, TaskModel
 from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
@@ -48,7 +51,8 @@ def evaluate(
             class gives that class probability 0; a fold whose rest cannot be learned from (one
             class, or one patient) answers with the rest's class frequencies and abstains.
         baselines: simple methods run on the same folds or the same query.
-        seed: recorded in the provenance. The protocol itself draws nothing; learners carry their own.
+        seed: recorded in the provenance. Only the resampled patients behind some intervals are drawn from it;
+            learners carry their own.
         progress: told the patient at work; may raise to cancel, also in the middle of a fold.
 
     Returns:
@@ -67,7 +71,7 @@ def evaluate(
     rest = part(progress, 0.5, 1.0)
     if query is None:
         tested = support
-        all_cases = _leave_out(learners, support, folds, rest)
+        all_cases = leave_out(learners, support, folds, rest)
     else:
         tested = query
         all_cases = _on_query(learners, model, support, query, rest)
@@ -88,7 +92,13 @@ def evaluate(
         provenance=provenance(
             learner, [each.name for each in baselines], support, query, seed=seed, folds=len(folds)
         ),
+        further=further_figures(draft.cases, draft.classes, seed=seed),
+        reliability=reliability_points(draft.cases, draft.classes),
+        suspects=suspects(draft.cases, draft.classes) if query is None else (),
     )
+    scans = support.scans + (() if query is None else query.scans)
+    labels = support.labels + (() if query is None else query.labels)
+    draft = replace(draft, leaks=find_leaks(scans, labels, seed=seed))
     progress(1.0, "Evaluated")
     return model, replace(draft, notes=collect_notes(draft, support, query, len(folds)))
 
@@ -132,10 +142,10 @@ class _Answers:
     nearest: tuple[tuple[tuple[str, str, str, float], ...], ...]
 
 
-def _leave_out(
+def leave_out(
     learners: Sequence[Learner], support: Task, folds: Sequence[Fold], progress: Progress
 ) -> list[list[Case]]:
-    """Cases of each learner, in the order of the support's scans."""
+    """Cases of each learner, in the order of the support's scans, each read by a model without its patient."""
     found: list[dict[int, Case]] = [{} for _ in learners]
     patients = len(set(support.groups))
     done, steps = 0, len(folds) * len(learners)
@@ -252,6 +262,8 @@ def _figures(
     classes = support.classes
     confusion = _confusion(cases, classes)
     right = metrics.patients_right(cases, classes)
+    scans = Counter(case.group for case in cases)
+    scans_right = Counter(case.group for case in cases if case.correct)
     per_class = metrics.class_figures(cases, classes, confusion)
     share = metrics.accuracy(confusion)
     return Evaluation(
@@ -264,7 +276,7 @@ def _figures(
         n_groups=len(set(tested.groups)),
         seconds=seconds,
         accuracy=share,
-        interval=clustered_accuracy(share, len(right)),
+        interval=scan_share([scans_right[group] for group in scans], list(scans.values())),
         patients=metrics.count_patients(right),
         balanced_accuracy=metrics.balanced_accuracy(confusion),
         auroc=metrics.mean_auroc(per_class),

@@ -75,6 +75,73 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A figure beside the headline.
+
+    Attributes:
+        name: what it is, such as ``"AUROC"``.
+        of: the class it is of; empty for one of all classes.
+        value: None where ``why_not`` says why it is not given.
+        interval: 95 % interval; None where the value has none.
+        n_groups: patients behind it.
+        why_not: in words, why there is no value (too few patients, ...).
+    """
+
+    name: str
+    of: str
+    value: float | None
+    interval: Interval | None
+    n_groups: int
+    why_not: str = ""
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    """Answers given about equal probability: the mean of it, the share of them right, and how many scans."""
+
+    confidence: float
+    right: float
+    n_scans: int
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A property beside the disease that tells the classes apart.
+
+    Attributes:
+        name: in words, such as ``"scanner model"`` or ``"top left corner"``.
+        kind: ``"technical"`` (data about the file) or ``"image"`` (a part of the picture).
+        correct: patients it alone predicts right, each left out.
+        n: patients asked about.
+        guess: patients right under the commonest label.
+        p: chance of any property doing as well with shuffled labels.
+    """
+
+    name: str
+    kind: str
+    correct: int
+    n: int
+    guess: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A scan of the support whose label is worth a second look.
+
+    ``suggested`` is what the model, adapted without its patient, finds most probable; ``doubt`` in (0, 1] how much
+    more probable than ``label``.
+    """
+
+    file: str
+    scan_id: str
+    group: str
+    label: str
+    suggested: str
+    doubt: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A simple baseline on the same folds: its patients right, and ours minus it, paired by patient."""
 
@@ -99,7 +166,7 @@ class Evaluation:
         n_groups: groups evaluated, the n of every count and interval.
         seconds: wall time of one adaptation on the whole support, features included.
         accuracy: share of scans predicted right.
-        interval: 95 % interval of ``accuracy`` with n the number of groups, not of scans.
+        interval: 95 % interval of ``accuracy``; scans of one group count as what they are worth together.
         patients: the headline, "k of n patients".
         balanced_accuracy: mean sensitivity over the classes that occur.
         auroc: mean one-vs-rest AUROC, None where it does not exist.
@@ -109,6 +176,10 @@ class Evaluation:
         comparisons: simple baselines on the same folds.
         notes: sentences the person must read with the figures (too few patients, ...).
         provenance: versions, seed, hashes, device.
+        further: figures beside the headline; empty in an evaluation saved before there were any.
+        reliability: points of the reliability diagram; empty with too few patients.
+        leaks: what tells the classes apart without the disease.
+        suspects: labels worth a second look, the most disputed first; only where patients were left out.
     """
 
     task: str
@@ -130,3 +201,7 @@ class Evaluation:
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
     provenance: Mapping[str, Any]
+    further: tuple[Figure, ...] = ()
+    reliability: tuple[ReliabilityPoint, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+    suspects: tuple[Suspect, ...] = ()

@@ -1,9 +1,10 @@
-"""`Evaluation` to and from plain JSON values, without loss."""
+"""`Evaluation` to and from plain JSON values, without loss; what earlier versions saved stays readable."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from medmeta.errors import MedMetaError
@@ -12,8 +13,12 @@ from medmeta.evaluation.result import (
     ClassFigures,
     Comparison,
     Evaluation,
+    Figure,
     Interval,
+    Leak,
     PatientCount,
+    ReliabilityPoint,
+    Suspect,
 )
 from medmeta.notice import RESEARCH_USE_ONLY
 
@@ -45,6 +50,10 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "comparisons": [_comparison(comparison) for comparison in evaluation.comparisons],
         "notes": list(evaluation.notes),
         "provenance": dict(evaluation.provenance),
+        "further": [_figure(figure) for figure in evaluation.further],
+        "reliability": [asdict(point) for point in evaluation.reliability],
+        "leaks": [asdict(leak) for leak in evaluation.leaks],
+        "suspects": [asdict(suspect) for suspect in evaluation.suspects],
     }
 
 
@@ -76,6 +85,11 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             comparisons=tuple(_read_comparison(item) for item in data["comparisons"]),
             notes=tuple(data["notes"]),
             provenance=dict(data["provenance"]),
+            # Absent from what earlier versions saved.
+            further=tuple(_read_figure(item) for item in data.get("further", ())),
+            reliability=tuple(ReliabilityPoint(**item) for item in data.get("reliability", ())),
+            leaks=tuple(Leak(**item) for item in data.get("leaks", ())),
+            suspects=tuple(Suspect(**item) for item in data.get("suspects", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MedMetaError(
@@ -128,6 +142,28 @@ def _read_class_figures(data: Mapping[str, Any]) -> ClassFigures:
         specificity=data["specificity"],
         specificity_interval=_maybe_interval(data["specificity_interval"]),
         auroc=data["auroc"],
+    )
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    return {
+        "name": figure.name,
+        "of": figure.of,
+        "value": figure.value,
+        "interval": _pair(figure.interval),
+        "n_groups": figure.n_groups,
+        "why_not": figure.why_not,
+    }
+
+
+def _read_figure(data: Mapping[str, Any]) -> Figure:
+    return Figure(
+        name=data["name"],
+        of=data["of"],
+        value=data["value"],
+        interval=_maybe_interval(data["interval"]),
+        n_groups=data["n_groups"],
+        why_not=data["why_not"],
     )
 
 

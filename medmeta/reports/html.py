@@ -18,7 +18,7 @@ from medmeta.evaluation.cases import commonest_answer, label_probability, sorted
 from medmeta.evaluation.result import Case, Evaluation
 from medmeta.learners.titles import learner_title
 from medmeta.notice import RESEARCH_USE_ONLY
-from medmeta.reports import figures, words
+from medmeta.reports import evidence, figures, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 #: Mistakes shown with pictures, and look-alikes beside each.
@@ -34,8 +34,8 @@ def html_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | Non
 
     Args:
         evaluation: what was measured.
-        thumbnails: PNG bytes by ``Scan.id``; only those of the worst mistakes and their look-alikes are
-            put in. What is missing or no PNG shows as an empty frame.
+        thumbnails: PNG bytes by ``Scan.id``; only those of the worst mistakes, their look-alikes and
+            the disputed labels are put in. What is missing or no PNG shows as an empty frame.
     """
     pictures = thumbnails or {}
     environment = Environment(
@@ -57,6 +57,17 @@ def html_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | Non
         headline=words.headline(evaluation),
         meaning=words.meaning(evaluation),
         method=words.method(evaluation),
+        figure_rows=evidence.figure_rows(evaluation),
+        suspects=[
+            {
+                "suspect": suspect,
+                "words": evidence.disputed(suspect),
+                "image": _image(pictures.get(suspect.scan_id)),
+            }
+            for suspect in evaluation.suspects
+        ],
+        suspects_help=evidence.SUSPECTS_HELP,
+        next_steps=evidence.next_steps(evaluation),
         limits=words.LIMITS,
         provenance=words.provenance_items(evaluation.provenance),
         guess_share=commonest_answer(evaluation.cases, evaluation.classes)[1] / evaluation.patients.n,

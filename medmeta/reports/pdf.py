@@ -22,6 +22,7 @@ from medmeta.learners.titles import learner_title
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports import words
 from medmeta.reports.palette import shortened
+from medmeta.reports.pdf_evidence import further, next_steps, suspects
 from medmeta.reports.pdf_page import BLUE, INK, LINE, MUTED, WARN, Page, printable
 
 #: Mistakes drawn with their picture.
@@ -31,7 +32,7 @@ MATRIX_CLASSES = 10
 
 
 def pdf_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | None = None) -> bytes:
-    """Two or three A4 pages: headline, notes, matrix, classes, comparison, worst mistakes, provenance.
+    """A few A4 pages: is it good, for whom not, why, and what now; then method, limits and provenance.
 
     Args:
         evaluation: what was measured.
@@ -40,10 +41,13 @@ def pdf_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | None
     page = Page(evaluation)
     _headline(page, evaluation)
     _notes(page, evaluation)
+    _comparisons(page, evaluation)
     _matrix(page, evaluation)
     _classes(page, evaluation)
-    _comparisons(page, evaluation)
+    further(page, evaluation)
     _mistakes(page, evaluation, thumbnails or {})
+    suspects(page, evaluation)
+    next_steps(page, evaluation)
     page.heading("How it was measured, and its limits")
     for sentence in words.method(evaluation):
         page.say(sentence, size=9)

@@ -93,7 +93,8 @@ def method(evaluation: Evaluation) -> tuple[str, ...]:
         how,
         "A patient with several scans counts once, by the mean probability of the scans; one with scans of several "
         "labels is right only when each is. Intervals are exact 95 % intervals (Clopper-Pearson) with n the number "
-        "of patients, also where the figure counts scans, because scans of one patient are not independent.",
+        "of patients, because scans of one patient are not independent. Only the interval of all scans right counts "
+        "more than that, by how often scans of one patient are not right or wrong together.",
         "Simple methods ran on the same patients with the same image features. Differences are per patient, with "
         "Tango's score interval for paired proportions.",
         "AUROC is the chance that a scan of the class gets a higher probability for it than a scan of another class.",

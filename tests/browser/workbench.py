@@ -240,7 +240,9 @@ def adapt(page: Page, server: Server) -> Adapted:
 def click_cell(page: Page, evaluation: Mapping[str, Any], true: int, predicted: int) -> None:
     """Click into the middle of a cell of the matrix, with the mouse, as a person does."""
     classes = evaluation["classes"]
-    points = page.get_by_test_id("stPlotlyChart").first.locator(".scatterlayer .point")
+    points = (
+        page.get_by_test_id("stPlotlyChart").filter(has_text="True label").locator(".scatterlayer .point")
+    )
     expect(points).to_have_count(len(classes) ** 2)
     point = points.nth(true * len(classes) + predicted)
     point.scroll_into_view_if_needed()

@@ -8,9 +8,16 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import binomtest, norm
+from scipy.stats import beta, binom, binomtest, norm
 
-from medmeta.evaluation.intervals import clopper_pearson, clustered_accuracy, paired_difference
+from medmeta.evaluation.intervals import (
+    clopper_pearson,
+    clustered_accuracy,
+    mid_p,
+    paired_difference,
+    scan_share,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 5), (5, 5), (8, 10), (1, 1), (13, 15), (97, 200)])
@@ -108,3 +115,58 @@ def test_paired_interval_covers_about_95_percent_at_15_patients() -> None:
         interval = paired_difference(int(first), int(second), 15)
         inside += int(count) * (interval.low <= p[0] - p[1] <= interval.high)
     assert 0.92 <= inside / 3000 <= 0.985
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 6), (1, 6), (5, 10), (37, 40), (40, 40)])
+def test_wilson_equals_scipy(correct: int, n: int) -> None:
+    expected = binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    found = wilson(correct, n)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 6), (1, 6), (5, 10), (37, 40), (40, 40)])
+def test_mid_p_limits_solve_their_definition_inside_the_exact_interval(correct: int, n: int) -> None:
+    found, exact = mid_p(correct, n), clopper_pearson(correct, n)
+    assert exact.low <= found.low <= found.high <= exact.high
+
+    def more(share: float) -> float:
+        return (
+            sum(binom.pmf(k, n, share) for k in range(correct + 1, n + 1)) + binom.pmf(correct, n, share) / 2
+        )
+
+    if correct > 0:
+        assert more(found.low) == pytest.approx(0.025)
+    if correct < n:
+        assert 1 - more(found.high) == pytest.approx(0.025)
+
+
+def test_wilson_and_mid_p_refuse_what_is_no_count() -> None:
+    for interval in (wilson, mid_p):
+        with pytest.raises(ValueError, match="0 <= correct <= n"):
+            interval(3, 2)
+
+
+def test_scans_that_agree_within_patients_count_as_patients() -> None:
+    together = scan_share([5, 5, 5, 5, 0, 0], [5] * 6)
+    assert together == clopper_pearson(4, 6)
+    assert scan_share([1, 1, 1, 1, 0, 0], [1] * 6) == clopper_pearson(4, 6)
+    assert scan_share([5] * 6, [5] * 6) == clopper_pearson(6, 6)
+    assert scan_share([3] * 6, [5] * 6) == clopper_pearson(18, 30)
+
+
+def test_scans_of_one_patient_that_differ_count_by_the_variance_between_patients() -> None:
+    right, scans = [4, 3, 5, 1, 2, 5], [5] * 6
+    shares = np.array(right) / 5
+    # With equal sizes the variance of the mean is that of the patients' shares.
+    worth = shares.mean() * (1 - shares.mean()) / (shares.var(ddof=1) / 6)
+    assert 6 < worth < 30
+    found = scan_share(right, scans)
+    low, high = beta.ppf([0.025, 0.975], [shares.mean() * worth, shares.mean() * worth + 1],
+                         [worth * (1 - shares.mean()) + 1, worth * (1 - shares.mean())])  # fmt: skip
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_scan_share_refuses_what_does_not_fit() -> None:
+    for right, scans in (([], []), ([2], [1]), ([1, 1], [1]), ([0], [0])):
+        with pytest.raises(ValueError, match="patients"):
+            scan_share(right, scans)

@@ -57,3 +57,20 @@ def test_other_files_are_refused_in_words(evaluation: Evaluation, drop: str) -> 
     del data[drop]
     with pytest.raises(MedMetaError, match=f"not an evaluation written by MedMeta.*{drop}"):
         from_json(data)
+
+
+def test_figures_of_many_patients_come_back_exactly(make: Any, new_learner: Any) -> None:
+    rows = [("ab"[i % 2], f"P{i}", 10 + 10 * (i % 2) + i % 11) for i in range(60)]
+    found = evaluate(new_learner(), make(rows, modality={"a": "CT", "b": "MR"}))[1]
+    assert found.reliability
+    assert found.leaks
+    assert found.suspects
+    assert any(figure.value is not None for figure in found.further)
+    assert from_json(json.loads(json.dumps(to_json(found), allow_nan=False))) == found
+
+
+def test_evaluations_saved_by_earlier_versions_stay_readable(evaluation: Evaluation) -> None:
+    data = to_json(evaluation)
+    for name in ("further", "reliability", "leaks", "suspects"):
+        del data[name]
+    assert from_json(data) == replace(evaluation, further=(), reliability=(), leaks=(), suspects=())

@@ -1,0 +1,41 @@
+"""The coverage study: counting by hand, and what it must show on few draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import coverage
+from medmeta.evaluation.intervals import clopper_pearson, scan_share
+from medmeta.evaluation.result import Interval
+
+
+def test_coverage_of_counts_by_hand() -> None:
+    # Holds the truth 0.5 only when 1 of 2 is right, which happens half of the time.
+    only_middle = lambda k, n: Interval(0.4, 0.6) if k == 1 else Interval(0.0, 0.0)  # noqa: E731
+    assert coverage.coverage_of_counts(only_middle, 2, (0.5,)) == pytest.approx([0.5])
+    assert min(coverage.coverage_of_counts(clopper_pearson, 6, coverage.SHARES)) >= 0.95
+
+
+def test_drawn_scans_have_the_share_and_the_correlation_asked_for() -> None:
+    right = coverage.draw_right(0.7, 50, 5, 0.3, 2000, np.random.default_rng(0))
+    assert right.shape == (2000, 50)
+    assert right.mean() / 5 == pytest.approx(0.7, abs=0.005)
+    # Variance of a sum of 5 equally correlated scans.
+    assert right.var() == pytest.approx(5 * 0.7 * 0.3 * (1 + 4 * 0.3), rel=0.03)
+
+
+def test_the_shipped_interval_of_scans_holds_and_the_naive_one_does_not() -> None:
+    random = np.random.default_rng(0)
+    drawn = [coverage.draw_right(share, 20, 5, 0.3, 100, random) for share in coverage.SHARES]
+    ours = coverage.coverage_of_scans(lambda right, m: scan_share(right.tolist(), [m] * 20), drawn, 5)
+    naive = coverage.coverage_of_scans(lambda right, m: coverage.wald(int(right.sum()), 20 * m), drawn, 5)
+    assert 0.93 <= float(np.mean(ours)) <= 0.98
+    assert float(np.mean(naive)) < 0.87
+
+
+def test_areas_are_covered_by_patients_and_less_by_scans() -> None:
+    ours, naive = coverage.coverage_of_areas(20, 5, 0.6, 60, np.random.default_rng(0))
+    assert len(ours) == len(coverage.AREAS)
+    assert float(np.mean(ours)) > 0.88
+    assert float(np.mean(naive)) < float(np.mean(ours)) - 0.1
