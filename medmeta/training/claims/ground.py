@@ -59,7 +59,7 @@ class Sizes:
     near_episodes: int = 200
     tuned_episodes: int = 5
     tuned_start: str = "conv1"
-    raced_tasks: int = 4
+    raced_tasks: int = 8
     budget: int = 30
 
 
