@@ -69,14 +69,28 @@ def run_few_shot(
     measured: list[Measured] = []
     for position, (task, draws) in enumerate(zip(tasks, drawn, strict=True)):
         here = part(progress, position / len(tasks), (position + 1) / len(tasks))
-        for number, extractor in enumerate(extractors.values()):
-            share = LOOKING / len(extractors)
-            extractor.extract(task.scans, progress=part(here, number * share, (number + 1) * share))
-        for learner in learners:
-            look = getattr(learner, "look", None)
-            if look is not None:  # reads the scans with more than its extractor
-                look(task.scans, progress=part(here, 0.0, LOOKING))
-        measured += _measure(task, draws, learners, counts, usable_jobs(jobs), keep, part(here, LOOKING, 1.0))
+        found = [{} if keep is None else keep.read(task, learner.name) for learner in learners]
+        missing = [
+            [i for i in range(count) if i not in known] for known, count in zip(found, counts, strict=True)
+        ]
+        if any(missing):
+            for number, extractor in enumerate(extractors.values()):
+                share = LOOKING / len(extractors)
+                extractor.extract(task.scans, progress=part(here, number * share, (number + 1) * share))
+            for learner in learners:
+                look = getattr(learner, "look", None)
+                if look is not None:  # reads the scans with more than its extractor
+                    look(task.scans, progress=part(here, 0.0, LOOKING))
+        for number, rows in _answers(
+            task, draws, learners, missing, usable_jobs(jobs), part(here, LOOKING, 1.0)
+        ):
+            found[number] |= rows
+            if keep is not None:
+                keep.add(task, learners[number].name, rows)
+        measured += [
+            _measured(task, draws, learner, [known[i] for i in range(count)])
+            for learner, count, known in zip(learners, counts, found, strict=True)
+        ]
     progress(1.0, "Measured every learner")
     return FewShotResult(shots, queries, ways, episodes, seed, usable_jobs(jobs), tuple(measured))
 
@@ -120,20 +134,15 @@ def _draw(task: Task, shots: int, queries: int, ways: int | None, episodes: int,
     return _Draws(drawn, targets[positions], groups[positions].astype(np.int64))
 
 
-def _measure(
+def _answers(
     task: Task,
     draws: _Draws,
     learners: Sequence[Learner],
-    counts: Sequence[int],
+    missing: Sequence[Sequence[int]],
     jobs: int,
-    keep: Kept | None,
     progress: Progress,
-) -> Iterator[Measured]:
-    """Every learner on its episodes of one data set."""
-    found = [{} if keep is None else keep.read(task, learner.name) for learner in learners]
-    missing = [
-        [i for i in range(count) if i not in known] for known, count in zip(found, counts, strict=True)
-    ]
+) -> Iterator[tuple[int, dict[int, Answer]]]:
+    """A learner's position and answers to some of its missing episodes, until there are all."""
     pieces = [
         (number, [int(i) for i in piece])
         for number, rest in enumerate(missing)
@@ -148,21 +157,21 @@ def _measure(
     for done, ((number, episodes), rows) in enumerate(
         zip(pieces, spread(work, pieces, jobs), strict=True), start=1
     ):
-        found[number] |= rows
-        if keep is not None:
-            keep.add(task, learners[number].name, rows)
+        yield number, rows
         progress(done / len(pieces), f"{task.name}: {learners[number].name}, episode {episodes[-1] + 1}")
-    for learner, count, known in zip(learners, counts, found, strict=True):
-        answers = [known[i] for i in range(count)]
-        yield Measured(
-            task.name,
-            learner.name,
-            np.array([answer.right for answer in answers], dtype=np.bool_),
-            draws.targets[:count],
-            draws.groups[:count],
-            np.array([answer.seconds_adapt for answer in answers], dtype=np.float64),
-            np.array([answer.seconds_predict for answer in answers], dtype=np.float64),
-        )
+
+
+def _measured(task: Task, draws: _Draws, learner: Learner, answers: Sequence[Answer]) -> Measured:
+    """The answers to the first episodes, side by side."""
+    return Measured(
+        task.name,
+        learner.name,
+        np.array([answer.right for answer in answers], dtype=np.bool_),
+        draws.targets[: len(answers)],
+        draws.groups[: len(answers)],
+        np.array([answer.seconds_adapt for answer in answers], dtype=np.float64),
+        np.array([answer.seconds_predict for answer in answers], dtype=np.float64),
+    )
 
 
 def _episode(task: Task, episode: Episode, learner: Learner, number: int) -> Answer:

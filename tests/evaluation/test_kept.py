@@ -58,7 +58,9 @@ def test_an_interrupted_run_goes_on(tmp_path: Path) -> None:
     result = measure(rest, keep)
     assert rest.calls == 12 - 8
     assert right(result) == right(fresh)
-    again = measure(counted(breaks_after=0), keep)  # nothing is left to do
+    idle = Planted()
+    again = measure(Counted(make_learner("ridge", idle), breaks_after=0), keep)  # type: ignore[arg-type]
+    assert idle.looked == 0  # nothing is left to do
     assert right(again) == right(fresh)
     for first, second in zip(result.measured, again.measured, strict=True):
         np.testing.assert_array_equal(first.seconds_adapt, second.seconds_adapt)
