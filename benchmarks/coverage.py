@@ -6,7 +6,7 @@ Patients are right with a chance of their own (beta-distributed; ``--icc`` is th
 patient), true shares run from 0.55 to 0.95. For each interval: how often it holds the truth, the mean over the
 true shares, and in brackets the lowest of them. AUROC: normal scores with a patient's own shift, true areas 0.7, 0.8
 and 0.9, as many patients with as without the class, an eighth of the draws. The naive interval beside each counts all
-scans as if they were independent: Wald's, and for the AUROC DeLong's.
+scans as if they were independent: Wald's, and for the AUROC the same interval with every scan a patient.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from medmeta.evaluation.cases import sorted_by_worst
 from medmeta.evaluation.result import Evaluation
 from medmeta.reports.figures import comparison_figure, confusion_figure, roc_figure
 from medmeta.ui.cases import case_cards, case_table
+from medmeta.ui.decision import sureness_panel, threshold_panel
 from medmeta.ui.downloads import run_downloads
 from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.evidence import further_table, next_steps_panel, suspects_panel
@@ -142,6 +143,8 @@ def main() -> None:
     st.plotly_chart(
         themed(roc_figure(evaluation)), key=f"roc-{job.id}-{ground()}", config={"displayModeBar": False}
     )
+    threshold_panel(evaluation, f"threshold-{job.id}")
+    sureness_panel(evaluation, job.id)
     further_table(evaluation)
     st.caption("Why?")
     suspects_panel(evaluation, uris)

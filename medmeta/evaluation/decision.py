@@ -8,9 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medmeta.evaluation.intervals import clopper_pearson
+from medmeta.evaluation.further import ONE_MOVES
+from medmeta.evaluation.intervals import clopper_pearson, clustered_accuracy
 from medmeta.evaluation.metrics import patients_right
 from medmeta.evaluation.result import Case, Interval
+
+#: Patients an abstention curve needs to start with; it ends where fewer than half of them are answered.
+ABSTENTION_PATIENTS = 2 * ONE_MOVES.a_side
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,47 @@ class ThresholdPoint:
     spared: int
     net_benefit: float
     call_all: float
+
+
+@dataclass(frozen=True)
+class ThresholdRates:
+    """Share of the class's scans called, and of the others' spared; intervals count the patients on that side."""
+
+    sensitivity: float
+    sensitivity_interval: Interval
+    patients: int
+    specificity: float
+    specificity_interval: Interval
+    other_patients: int
+
+
+def why_no_threshold(cases: Sequence[Case], label: str) -> str | None:
+    """Why the counts at a threshold are not shown, or None where they are."""
+    own, others = _sides(cases, label)
+    if min(own, others) >= ONE_MOVES.a_side:
+        return None
+    return f"needs {ONE_MOVES.a_side} patients with it and as many without, found {own} and {others}: {ONE_MOVES.why}"
+
+
+def why_no_abstention(cases: Sequence[Case]) -> str | None:
+    """Why the abstention curve is not shown, or None where it is."""
+    found = len({case.group for case in cases})
+    if found >= ABSTENTION_PATIENTS:
+        return None
+    return (
+        f"needs {ABSTENTION_PATIENTS} patients, found {found}: once half of them are declined, one patient moves "
+        "the share by more than 20 points"
+    )
+
+
+def threshold_rates(point: ThresholdPoint, cases: Sequence[Case], label: str) -> ThresholdRates:
+    """Sensitivity and specificity at a threshold, with the interval the figures of each class have."""
+    own, others = _sides(cases, label)
+    found = point.true_calls / (point.true_calls + point.missed)
+    spared = point.spared / (point.spared + point.false_calls)
+    return ThresholdRates(
+        found, clustered_accuracy(found, own), own, spared, clustered_accuracy(spared, others), others
+    )
 
 
 def abstention_curve(cases: Sequence[Case], classes: Sequence[str]) -> tuple[AbstentionPoint, ...]:
@@ -103,4 +148,12 @@ def threshold_point(
         spared=len(others) - sum(others),
         net_benefit=prevalence * sum(own) / len(own) - weight * sum(others) / len(others),
         call_all=prevalence - weight,
+    )
+
+
+def _sides(cases: Sequence[Case], label: str) -> tuple[int, int]:
+    """Patients with a scan of the class, and with a scan of another."""
+    return (
+        len({case.group for case in cases if case.label == label}),
+        len({case.group for case in cases if case.label != label}),
     )

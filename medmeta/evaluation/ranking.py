@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import t
 
 from medmeta.evaluation.intervals import CONFIDENCE, clopper_pearson
 from medmeta.evaluation.result import Interval
@@ -20,9 +20,11 @@ def delong(
 ) -> Interval:
     """DeLong's interval of the AUROC on the logit scale, its variance summed by patient.
 
-    With one scan a patient the variance is DeLong's own; with several it is Obuchowski's extension. A perfect (or
-    perfectly wrong) ranking leaves no variance to estimate; then the limit is exact: as many disjoint pairs as the
-    smaller side has patients were all ordered alike, which has probability AUROC to that power.
+    With one scan a patient the variance is DeLong's own; with several it is Obuchowski's extension. The quantile is
+    Student's with as many degrees of freedom as patients less 2, as for the difference of two means: with the normal
+    one, 10 patients of 5 scans are covered too seldom (`benchmarks.coverage`). A perfect (or perfectly wrong) ranking
+    leaves no variance to estimate; then the limit is exact: as many disjoint pairs as the smaller side has patients
+    were all ordered alike, which has probability AUROC to that power.
 
     Args:
         is_class: n flags, true for scans of the class.
@@ -53,8 +55,12 @@ def delong(
         + patients[1] / (patients[1] - 1) * float(second @ second) / n**2
         + 2 * len(everyone) / (len(everyone) - 1) * float(first @ second) / (m * n)
     )
-    z = float(norm.ppf(1 - (1 - confidence) / 2))
-    half = z * float(np.sqrt(max(variance, 0.0))) / (area * (1 - area))
+    freedom = max(len(everyone) - 2, 1)
+    half = (
+        float(t.ppf(1 - (1 - confidence) / 2, freedom))
+        * float(np.sqrt(max(variance, 0.0)))
+        / (area * (1 - area))
+    )
     odds = np.log(area / (1 - area)) + np.array([-half, half])
     low, high = 1 / (1 + np.exp(-odds))
     return Interval(float(low), float(high))

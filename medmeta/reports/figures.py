@@ -105,7 +105,7 @@ def confusion_figure(evaluation: Evaluation, selected: tuple[int, int] | None = 
         range=[n - 0.5, -0.5],
         **axis,
     )
-    return _finish(figure, height=cell * n + 110)
+    return finish(figure, height=cell * n + 110)
 
 
 def roc_figure(evaluation: Evaluation) -> go.Figure:
@@ -152,7 +152,7 @@ def roc_figure(evaluation: Evaluation) -> go.Figure:
     figure.update_layout(
         legend={"title": {"text": "AUROC"}, "itemclick": "toggleothers", "bgcolor": palette.CLEAR, **inside}
     )
-    return _finish(figure, height=400)
+    return finish(figure, height=400)
 
 
 def per_class_figure(evaluation: Evaluation) -> go.Figure:
@@ -185,7 +185,7 @@ def per_class_figure(evaluation: Evaluation) -> go.Figure:
                 text=f"{name} {percent(value)}, 95 % interval {span(interval)}",
             )
     _dot_axes(figure, [palette.plotly_text(name, 22) for name in evaluation.classes])
-    return _finish(figure, height=96 + 58 * n)
+    return finish(figure, height=96 + 58 * n)
 
 
 def comparison_figure(evaluation: Evaluation) -> go.Figure:
@@ -213,7 +213,7 @@ def comparison_figure(evaluation: Evaluation) -> go.Figure:
     names[0] = f"<b>{names[0]}</b>"
     _dot_axes(figure, names)
     figure.update_xaxes(title={"text": "Patients right", "standoff": 12})
-    return _finish(figure, height=100 + 56 * len(rows))
+    return finish(figure, height=100 + 56 * len(rows))
 
 
 def _dot(
@@ -257,7 +257,8 @@ def _say(figure: go.Figure, sentence: str) -> None:
     figure.add_annotation(text=sentence, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
 
 
-def _finish(figure: go.Figure, height: int) -> go.Figure:
+def finish(figure: go.Figure, height: int) -> go.Figure:
+    """What every figure shares: transparent, nothing to drag or zoom."""
     figure.update_xaxes(automargin=True, fixedrange=True)
     figure.update_yaxes(automargin=True, fixedrange=True)
     figure.update_layout(

@@ -47,7 +47,10 @@ def cases_csv(evaluation: Evaluation) -> str:
 
 
 def figures_csv(evaluation: Evaluation) -> str:
-    """One row a figure: what it is, of which class or learner, its value, 95 % interval and counts."""
+    """One row a figure: what it is, of which class or learner, its value, 95 % interval and counts.
+
+    The further figures follow, the patients behind each as its ``n``; ``why_not`` says why one has no value.
+    """
     rows: list[list[Cell]] = []
 
     def add(
@@ -57,9 +60,10 @@ def figures_csv(evaluation: Evaluation) -> str:
         interval: Interval | None = None,
         k: int | None = None,
         n: int | None = None,
+        why_not: str = "",
     ) -> None:
         low, high = (None, None) if interval is None else (interval.low, interval.high)
-        rows.append([figure, of, value, low, high, k, n, RESEARCH_USE_ONLY])
+        rows.append([figure, of, value, low, high, k, n, why_not, RESEARCH_USE_ONLY])
 
     count = evaluation.patients
     add("patients right", evaluation.learner, count.rate, count.interval, count.correct, count.n)
@@ -84,10 +88,19 @@ def figures_csv(evaluation: Evaluation) -> str:
             comparison.difference,
             comparison.difference_interval,
         )
+    for figure in evaluation.further:
+        add(
+            figure.name,
+            figure.of or evaluation.learner,
+            figure.value,
+            figure.interval,
+            n=figure.n_groups,
+            why_not=figure.why_not,
+        )
     for label, row in zip(evaluation.classes, evaluation.confusion, strict=True):
         for predicted, scans in zip(evaluation.classes, row, strict=True):
             add("scans predicted as " + predicted, label, None, k=scans, n=sum(row))
-    return _write(["figure", "of", "value", "low", "high", "count", "n", "notice"], rows)
+    return _write(["figure", "of", "value", "low", "high", "count", "n", "why_not", "notice"], rows)
 
 
 def _write(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:

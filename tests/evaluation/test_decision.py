@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medmeta.evaluation.decision import AbstentionPoint, abstention_curve, threshold_point
+from medmeta.evaluation.decision import (
+    AbstentionPoint,
+    abstention_curve,
+    threshold_point,
+    threshold_rates,
+    why_no_abstention,
+    why_no_threshold,
+)
 from medmeta.evaluation.intervals import clopper_pearson
 from medmeta.evaluation.result import Case
 
@@ -55,3 +62,38 @@ def test_what_cannot_be_counted_is_refused() -> None:
         threshold_point(cases, ("a", "b"), "a", 1.0, 0.1)
     with pytest.raises(ValueError, match="found 1 and 0"):
         threshold_point(cases[:1], ("a", "b"), "a", 0.5, 0.1)
+
+
+def test_rates_by_hand_count_patients() -> None:
+    # Class a: 3 of 4 scans from 0.3 on, in 2 patients. Others: 1 of 5 called, in 5 patients.
+    cases = [
+        case("P1", "a", 0.9, "1"),
+        case("P1", "a", 0.3, "2"),
+        case("P2", "a", 0.4, "1"),
+        case("P2", "a", 0.1, "2"),
+    ]
+    cases += [case(f"Q{i}", "b", p) for i, p in enumerate((0.8, 0.2, 0.1, 0.1, 0.29))]
+    point = threshold_point(cases, ("a", "b"), "a", 0.3, 0.1)
+    rates = threshold_rates(point, cases, "a")
+    assert (rates.sensitivity, rates.patients) == (0.75, 2)
+    assert rates.sensitivity_interval == clopper_pearson(1.5, 2)
+    assert rates.specificity == pytest.approx(0.8)
+    assert rates.other_patients == 5
+    assert rates.specificity_interval == clopper_pearson(0.8 * 5, 5)
+
+
+def test_too_few_patients_give_the_reason_and_enough_give_none() -> None:
+    # Many scans of few patients are not many patients.
+    few = [case(f"P{i % 4}", "a", 0.9, str(i)) for i in range(40)] + [
+        case(f"Q{i}", "b", 0.1) for i in range(5)
+    ]
+    why = why_no_threshold(few, "a")
+    assert why is not None
+    assert why.startswith("needs 5 patients with it and as many without, found 4 and 5")
+    silent = why_no_abstention(few)
+    assert silent is not None
+    assert silent.startswith("needs 10 patients, found 9")
+    enough = [*few, case("P9", "a", 0.9)]
+    assert why_no_threshold(enough, "a") is None
+    assert why_no_threshold(enough, "b") is None
+    assert why_no_abstention(enough) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, norm
+from scipy.stats import mannwhitneyu, t
 
 from medmeta.evaluation import ranking
 from medmeta.evaluation.intervals import clopper_pearson
@@ -30,7 +30,7 @@ def test_one_scan_a_patient_is_delongs_variance_counted_pair_by_pair() -> None:
     first = [np.mean([float(x > y) for y in others]) for x in own]
     second = [np.mean([float(x > y) for x in own]) for y in others]
     variance = np.var(first, ddof=1) / len(own) + np.var(second, ddof=1) / len(others)
-    expected = norm.ppf(0.975) * np.sqrt(variance) / (area * (1 - area))
+    expected = t.ppf(0.975, 38) * np.sqrt(variance) / (area * (1 - area))
     assert half_width(found) == pytest.approx(expected)
     middle = (np.log(found.low / (1 - found.low)) + np.log(found.high / (1 - found.high))) / 2
     assert 1 / (1 + np.exp(-middle)) == pytest.approx(area)

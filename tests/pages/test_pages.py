@@ -236,6 +236,10 @@ def test_evaluate_shows_figures_and_the_cases_of_a_cell(open_page, store, task_i
     assert not unescaped(said)
     assert "have changed since" not in said
     assert len(app.download_button) == 5
+    # Four patients a class are too few for a threshold, and eight for the rest.
+    assert len(app.slider) == 0
+    assert "found 4 and 4" in said
+    assert "needs 10 patients, found 8" in said
     app.selectbox(key=f"cell-{adapted}-true").set_value(0)
     app.selectbox(key=f"cell-{adapted}-predicted").set_value(0).run()
     assert not app.exception

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
 from medmeta.evaluation.cases import sorted_by_worst
-from medmeta.evaluation.result import Evaluation
+from medmeta.evaluation.result import Evaluation, Figure, Interval
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports.tables import cases_csv, figures_csv, guarded
 
@@ -56,3 +57,21 @@ def test_figures_table(evaluation: Evaluation) -> None:
     assert sensitivities == [item.sensitivity for item in evaluation.per_class]
     cells = [int(row["count"]) for row in rows if row["figure"].startswith("scans predicted as")]
     assert cells == [value for row in evaluation.confusion for value in row]
+
+
+def test_figures_table_lists_the_further_figures_and_why_one_is_missing(evaluation: Evaluation) -> None:
+    label = evaluation.classes[1]
+    further = (
+        Figure("MCC", "", 0.25, Interval(-0.125, 0.5), 20),
+        Figure("F1", label, None, None, 7, "needs 20 patients, found 7"),
+    )
+    plain = list(csv.DictReader(io.StringIO(figures_csv(evaluation))))
+    rows = list(csv.DictReader(io.StringIO(figures_csv(replace(evaluation, further=further)))))
+    assert len(rows) == len(plain) + 2
+    (mcc,) = [row for row in rows if row["figure"] == "MCC"]
+    assert (mcc["of"], mcc["value"], mcc["low"], mcc["high"]) == (evaluation.learner, "0.25", "-0.125", "0.5")
+    assert (mcc["n"], mcc["why_not"]) == ("20", "")
+    (f1,) = [row for row in rows if row["figure"] == "F1"]
+    assert (f1["of"], f1["value"], f1["n"]) == (label, "", "7")
+    assert f1["why_not"] == "needs 20 patients, found 7"
+    assert all(row["notice"] == RESEARCH_USE_ONLY for row in rows)
