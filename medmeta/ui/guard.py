@@ -151,22 +151,11 @@ def _sidebar(context: Context, tasks: list[TaskInfo]) -> None:
 
 
 def _device(engine: Engine) -> None:
-    if engine.device is None and engine.problem is None:
-        _device_soon(engine)
-    else:
-        _device_now(engine)
-
-
-def _device_now(engine: Engine) -> None:
+    # As of this run of the page, and never refreshed by itself: a timed fragment that outlives a change of pages
+    # draws into a sidebar that is not there yet, upon which Streamlit's page goes blank.
     if engine.device is None and engine.problem is None:
         st.caption(":material/hourglass_top: Getting the model ready…")
     elif engine.problem is not None:
         st.caption(f":material/error: Model not ready: {md(engine.problem)}")
     else:
         st.caption(f":material/memory: Computing on **{md(engine.device)}**")
-
-
-@st.fragment(run_every=1.0)
-def _device_soon(engine: Engine) -> None:
-    # Never a rerun of the page from here: it would close an open dialog and lose what is typed in it.
-    _device_now(engine)
