@@ -13,7 +13,7 @@ from medmeta.evaluation.intervals import clopper_pearson, clustered_accuracy
 from medmeta.evaluation.metrics import patients_right
 from medmeta.evaluation.result import Case, Interval
 
-#: Patients an abstention curve needs to start with; it ends where fewer than half of them are answered.
+#: Patients an abstention curve needs to start with; it is drawn down to half as many answered.
 ABSTENTION_PATIENTS = 2 * ONE_MOVES.a_side
 
 

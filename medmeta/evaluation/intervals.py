@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import beta, binom, norm
+from scipy.stats import beta, norm
 
 from medmeta.evaluation.result import Interval
 
@@ -62,30 +62,6 @@ def wilson(correct: int, n: int, confidence: float = CONFIDENCE) -> Interval:
     return Interval(max(centre - half, 0.0), min(centre + half, 1.0))
 
 
-def mid_p(correct: int, n: int, confidence: float = CONFIDENCE) -> Interval:
-    """The exact interval with half the weight of the observed count: narrower, and no longer guaranteed.
-
-    Args:
-        correct: successes in [0, n].
-        n: independent trials, at least 1; patients, never scans of the same patient.
-
-    Raises:
-        ValueError: ``n`` below 1 or ``correct`` outside [0, n].
-
-    References:
-        Berry G, Armitage P. Mid-P confidence intervals: a brief review. The Statistician 1995;44:417-423.
-    """
-    _check(correct, n)
-    tail = (1 - confidence) / 2
-
-    def below(share: float) -> float:  # falls as the share rises
-        return float(binom.cdf(correct - 1, n, share) + binom.pmf(correct, n, share) / 2)
-
-    low = 0.0 if correct == 0 else float(brentq(lambda share: below(share) - (1 - tail), 0.0, 1.0))
-    high = 1.0 if correct == n else float(brentq(lambda share: below(share) - tail, 0.0, 1.0))
-    return Interval(low, high)
-
-
 def _check(correct: float, n: int) -> None:
     if n < 1 or not 0 <= correct <= n:
         raise ValueError(f"an interval needs 0 <= correct <= n and n >= 1, found {correct} of {n}")
@@ -138,13 +114,10 @@ def scan_share(right: Sequence[int], scans: Sequence[int], confidence: float = C
     n, total = len(hits), float(sizes.sum())
     share = float(hits.sum()) / total
     fewest, worth = total**2 / float((sizes**2).sum()), 0.0
-    if n > 1:
+    if n > 1 and 0 < share < 1:
         variance = n / (n - 1) * float(((hits - share * sizes) ** 2).sum()) / total**2
-        worth = share * (1 - share) / variance if variance > 0 and 0 < share < 1 else 0.0
-        if (
-            variance == 0 and 0 < share < 1
-        ):  # every patient has the same share: the scans agree no more than chance
-            worth = total
+        # Without variance every patient has the same share: its scans agree no more than chance.
+        worth = share * (1 - share) / variance if variance > 0 else total
     worth = min(max(worth, fewest), total)
     return _exact(share * worth, worth, confidence)
 

@@ -146,25 +146,11 @@ def _read_class_figures(data: Mapping[str, Any]) -> ClassFigures:
 
 
 def _figure(figure: Figure) -> dict[str, Any]:
-    return {
-        "name": figure.name,
-        "of": figure.of,
-        "value": figure.value,
-        "interval": _pair(figure.interval),
-        "n_groups": figure.n_groups,
-        "why_not": figure.why_not,
-    }
+    return {**asdict(figure), "interval": _pair(figure.interval)}
 
 
 def _read_figure(data: Mapping[str, Any]) -> Figure:
-    return Figure(
-        name=data["name"],
-        of=data["of"],
-        value=data["value"],
-        interval=_maybe_interval(data["interval"]),
-        n_groups=data["n_groups"],
-        why_not=data["why_not"],
-    )
+    return Figure(**{**data, "interval": _maybe_interval(data["interval"])})
 
 
 def _case(case: Case, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from medmeta.evaluation.decision import AbstentionPoint, ThresholdPoint, Thresho
 from medmeta.evaluation.notes import quoted
 from medmeta.evaluation.result import ReliabilityPoint
 from medmeta.reports import palette
-from medmeta.reports.figures import finish
+from medmeta.reports.figures import diagonal, finish
 from medmeta.reports.words import percent, span
 
 FLATTERED = (
@@ -98,14 +98,7 @@ def abstention_figure(curve: Sequence[AbstentionPoint], fewest: int) -> go.Figur
 def reliability_figure(points: Sequence[ReliabilityPoint]) -> go.Figure:
     """How sure the answers were against how often they were right; the diagonal is what it should be."""
     figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        line={"color": palette.OTHERS, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    diagonal(figure)
     figure.add_scatter(
         x=[point.confidence for point in points],
         y=[point.right for point in points],

@@ -111,14 +111,7 @@ def confusion_figure(evaluation: Evaluation, selected: tuple[int, int] | None = 
 def roc_figure(evaluation: Evaluation) -> go.Figure:
     """One-vs-rest ROC curve of each class that has one; AUROC in the legend."""
     figure = go.Figure()
-    figure.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        line={"color": palette.OTHERS, "width": 1, "dash": "dot"},
-        name="guessing",
-        hoverinfo="skip",
-    )
+    diagonal(figure, "guessing")
     curves = 0
     for i, figures in enumerate(evaluation.per_class):
         if figures.auroc is None:
@@ -255,6 +248,19 @@ def _dot_axes(figure: go.Figure, names: list[str]) -> None:
 
 def _say(figure: go.Figure, sentence: str) -> None:
     figure.add_annotation(text=sentence, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
+
+
+def diagonal(figure: go.Figure, name: str = "") -> None:
+    """The dotted line that a curve is read against; in the legend where it has a name."""
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": palette.OTHERS, "width": 1, "dash": "dot"},
+        name=name,
+        hoverinfo="skip",
+        showlegend=bool(name),
+    )
 
 
 def finish(figure: go.Figure, height: int) -> go.Figure:

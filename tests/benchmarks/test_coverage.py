@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from benchmarks import coverage
 from medmeta.evaluation.intervals import clopper_pearson, scan_share
@@ -15,6 +16,22 @@ def test_coverage_of_counts_by_hand() -> None:
     only_middle = lambda k, n: Interval(0.4, 0.6) if k == 1 else Interval(0.0, 0.0)  # noqa: E731
     assert coverage.coverage_of_counts(only_middle, 2, (0.5,)) == pytest.approx([0.5])
     assert min(coverage.coverage_of_counts(clopper_pearson, 6, coverage.SHARES)) >= 0.95
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 6), (1, 6), (5, 10), (37, 40), (40, 40)])
+def test_mid_p_limits_solve_their_definition_inside_the_exact_interval(correct: int, n: int) -> None:
+    found, exact = coverage.mid_p(correct, n), clopper_pearson(correct, n)
+    assert exact.low <= found.low <= found.high <= exact.high
+
+    def more(share: float) -> float:
+        return (
+            sum(binom.pmf(k, n, share) for k in range(correct + 1, n + 1)) + binom.pmf(correct, n, share) / 2
+        )
+
+    if correct > 0:
+        assert more(found.low) == pytest.approx(0.025)
+    if correct < n:
+        assert 1 - more(found.high) == pytest.approx(0.025)
 
 
 def test_drawn_scans_have_the_share_and_the_correlation_asked_for() -> None:

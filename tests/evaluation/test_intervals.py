@@ -8,12 +8,11 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import beta, binom, binomtest, norm
+from scipy.stats import beta, binomtest, norm
 
 from medmeta.evaluation.intervals import (
     clopper_pearson,
     clustered_accuracy,
-    mid_p,
     paired_difference,
     scan_share,
     wilson,
@@ -124,26 +123,9 @@ def test_wilson_equals_scipy(correct: int, n: int) -> None:
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
-@pytest.mark.parametrize(("correct", "n"), [(0, 6), (1, 6), (5, 10), (37, 40), (40, 40)])
-def test_mid_p_limits_solve_their_definition_inside_the_exact_interval(correct: int, n: int) -> None:
-    found, exact = mid_p(correct, n), clopper_pearson(correct, n)
-    assert exact.low <= found.low <= found.high <= exact.high
-
-    def more(share: float) -> float:
-        return (
-            sum(binom.pmf(k, n, share) for k in range(correct + 1, n + 1)) + binom.pmf(correct, n, share) / 2
-        )
-
-    if correct > 0:
-        assert more(found.low) == pytest.approx(0.025)
-    if correct < n:
-        assert 1 - more(found.high) == pytest.approx(0.025)
-
-
-def test_wilson_and_mid_p_refuse_what_is_no_count() -> None:
-    for interval in (wilson, mid_p):
-        with pytest.raises(ValueError, match="0 <= correct <= n"):
-            interval(3, 2)
+def test_wilson_refuses_what_is_no_count() -> None:
+    with pytest.raises(ValueError, match="0 <= correct <= n"):
+        wilson(3, 2)
 
 
 def test_scans_that_agree_within_patients_count_as_patients() -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from medmeta.scans.dicom import read_dicom
+from medmeta.scans.scan import Scan
 
 KEY = bytes(range(32))
 
@@ -68,3 +74,16 @@ def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes
         for name, data in files.items():
             archive.writestr(name, data)
     return out.getvalue()
+
+
+def read(data: bytes) -> Scan:
+    """The scan in a file's bytes."""
+    return read_dicom(data, "IM1", key=KEY)
+
+
+def bundled(name: str) -> bytes:
+    """A file that comes with pydicom."""
+    path = get_testdata_file(name, download=False)
+    if path is None:
+        pytest.skip(f"{name} is not in this pydicom")
+    return Path(path).read_bytes()

@@ -12,14 +12,13 @@ import gdcm
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import KEY, dataset, dicom, encoded, gradient
+from dicom_files import bundled, dataset, dicom, encoded, gradient, read
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    HEVCMP51,
     HTJ2K,
     ExplicitVRBigEndian,
     HTJ2KLossless,
@@ -33,19 +32,6 @@ from pydicom.uid import (
 )
 
 from medmeta.errors import ScanRejectedError
-from medmeta.scans.dicom import read_dicom
-from medmeta.scans.scan import Scan
-
-
-def read(data: bytes) -> Scan:
-    return read_dicom(data, "IM1", key=KEY)
-
-
-def bundled(name: str) -> bytes:
-    path = get_testdata_file(name, download=False)
-    if path is None:
-        pytest.skip(f"{name} is not in this pydicom")
-    return Path(path).read_bytes()
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
@@ -342,72 +328,3 @@ def test_overlays_are_ignored() -> None:
     made.add_new(0x60000011, "US", 20)
     made.add_new(0x60003000, "OW", b"\xff" * 60)
     assert read(encoded(made)).id == read(dicom(gradient(kind="<u2") % 4096)).id
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("rtplan.dcm", "radiotherapy"),
-        ("rtstruct.dcm", "radiotherapy"),
-        ("test-SR.dcm", "structured report"),
-        ("waveform_ecg.dcm", "not an image but a waveform"),
-        ("liver_1frame.dcm", "segmentation"),
-        ("MR_truncated.dcm", "cut short"),
-    ],
-)
-def test_what_is_no_image_is_called_by_its_name(name: str, words: str) -> None:
-    with pytest.raises(ScanRejectedError, match=words):
-        read(bundled(name))
-
-
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("MRSpectroscopyStorage", "spectra"),
-        ("GrayscaleSoftcopyPresentationStateStorage", "presentation state"),
-        ("KeyObjectSelectionDocumentStorage", "structured report"),
-        ("XRayRadiationDoseSRStorage", "structured report"),
-        ("RTPlanStorage", "radiotherapy object"),
-        ("EncapsulatedPDFStorage", "document"),
-        ("SpatialRegistrationStorage", "registration"),
-        ("HangingProtocolStorage", "Hanging Protocol"),
-        ("MediaStorageDirectoryStorage", "DICOMDIR"),
-        ("CTImageStorage", "without its pixels"),
-    ],
-)
-def test_objects_without_pixels(name: str, words: str) -> None:
-    with pytest.raises(ScanRejectedError, match=words):
-        read(dicom(None, SOPClassUID=getattr(pydicom.uid, name)))
-
-
-@pytest.mark.parametrize(
-    ("syntax", "words"),
-    [
-        ("1.2.840.10008.1.2.4.100", "MPEG2"),
-        ("1.2.840.10008.1.2.4.102", "H.264"),
-        ("1.2.840.10008.1.2.4.107", "HEVC"),
-        ("1.2.840.10008.1.2.4.94", "JPIP"),
-        ("1.2.840.10008.1.2.4.65", "Hierarchical"),
-        ("1.2.840.10008.1.2.1.98", "Encapsulated Uncompressed"),
-        ("1.2.3.4", "private or unknown"),
-    ],
-)
-def test_encodings_without_a_decoder_are_called_by_their_name(syntax: str, words: str) -> None:
-    made = dataset(gradient(kind="u1"))
-    made.file_meta.TransferSyntaxUID = syntax
-    made.PixelData = encapsulate([b"\0" * 480])
-    with pytest.raises(ScanRejectedError, match=words):
-        read(encoded(made))
-
-
-def test_jpeg_xl_is_called_by_its_name() -> None:
-    """pydicom does not know the syntax and writes no such file."""
-    made = dataset(gradient(kind="u1"))
-    made.file_meta.TransferSyntaxUID = HEVCMP51
-    made.PixelData = encapsulate([b"\0" * 480])
-    with pytest.raises(ScanRejectedError, match="JPEG XL"):
-        read(encoded(made).replace(HEVCMP51.encode(), b"1.2.840.10008.1.2.4.112"))
-
-
-def test_a_radiotherapy_image_is_an_image() -> None:
-    assert read(dicom(gradient(), SOPClassUID=pydicom.uid.RTImageStorage, Modality="RTIMAGE")).rows == 24

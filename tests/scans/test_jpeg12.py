@@ -12,16 +12,14 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import KEY, dataset, encoded
+from dicom_files import dataset, encoded, read
 from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, JPEGExtended12Bit
 
 from medmeta.errors import ScanRejectedError
-from medmeta.scans.dicom import read_dicom
 from medmeta.scans.geometry import jpeg_precision
-from medmeta.scans.scan import Scan
 
 
 def path_of(name: str) -> Path:
@@ -42,10 +40,6 @@ def packed(frames: list[bytes], **tags: object) -> bytes:
     made.file_meta.TransferSyntaxUID = JPEGExtended12Bit
     made.PixelData = encapsulate(frames)
     return encoded(made)
-
-
-def read(data: bytes) -> Scan:
-    return read_dicom(data, "IM1", key=KEY)
 
 
 @pytest.mark.parametrize("name", ["JPGExtended.dcm", "JPEG-lossy.dcm"])
