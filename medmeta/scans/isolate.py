@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from typing import BinaryIO, Self, cast
 from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.scans.limits import Limits
 from medmeta.scans.scan import Scan
-from medmeta.scans.wire import BrokenWireError, receive, send, unpack_scan
+from medmeta.scans.wire import BrokenWireError, receive, receive_body, receive_header, send, unpack_scan, widen
 
 _START_SECONDS = 60.0
 #: The child gets these variables and no others: it needs no secret that may stand in the environment.
@@ -53,8 +54,16 @@ class Isolated:
     ) -> None:
         self.close()
 
-    def read(self, data: bytes, file: str, key: bytes) -> Scan:
+    def read(
+        self, data: bytes, file: str, key: bytes, *, admit: Callable[[int], None] = lambda size: None
+    ) -> Scan:
         """Read one file as `medmeta.scans.reader.read_file` does, in the other process.
+
+        Args:
+            data: the whole file.
+            file: its name, for people.
+            key: pseudonym key.
+            admit: told the bytes of the decoded pixels before they are taken in; may wait until there is room.
 
         Raises:
             ScanRejectedError: the reader refuses the file, or it took too long or stopped the process.
@@ -69,9 +78,12 @@ class Isolated:
             timer = _killer(process, limits.decode_seconds, late)
             try:
                 send(_in(process), {"file": file, "key": key.hex()}, data)
-                header, body = receive(_out(process), 4 * limits.decoded_bytes)
+                header, size = receive_header(_out(process), 4 * limits.decoded_bytes)
                 if "refused" not in header:
-                    return unpack_scan(header, body, file, limits)
+                    timer.cancel()  # waiting for room is no fault of the file
+                    admit(size)
+                    timer = _killer(process, limits.decode_seconds, late)
+                    return unpack_scan(header, receive_body(_out(process), size), file, limits)
             except (BrokenWireError, OSError):
                 self._stop()
                 if late.is_set():
@@ -87,6 +99,12 @@ class Isolated:
             finally:
                 timer.cancel()
             raise ScanRejectedError(file, str(header["refused"])[:500])
+
+    def kill(self) -> None:
+        """Stop the process from another thread, whatever it is at; the `read` under way is refused."""
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """End the process; a later `read` starts a new one."""
@@ -111,6 +129,8 @@ class Isolated:
             start_new_session=True,
         )
         self._process = process
+        widen(_in(process))
+        widen(_out(process))
         timer = _killer(process, _START_SECONDS, threading.Event())
         try:
             send(_in(process), {"limits": asdict(self._limits)})
