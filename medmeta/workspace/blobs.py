@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._unsettled = threading.local()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def folder(self, scan_id: str) -> Path:
@@ -33,7 +35,7 @@ class BlobStore:
         return self.root / scan_id[:2] / scan_id
 
     def put_pixels(self, scan_id: str, pixels: NDArray[np.generic]) -> None:
-        """Write the pixels once; the file appears whole or not at all."""
+        """Write the pixels once; the file appears whole or not at all, and for good after `settle`."""
         target = self.folder(scan_id) / "pixels.npy"
         if target.exists():
             return
@@ -42,11 +44,28 @@ class BlobStore:
         try:
             with part.open("wb") as handle:
                 np.save(handle, np.ascontiguousarray(pixels), allow_pickle=False)
-                handle.flush()
-                os.fsync(handle.fileno())
             part.replace(target)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
+        self._new().append(target)
+
+    def settle(self) -> None:
+        """Wait until what this thread has written would survive a power cut; call it before the rows are committed.
+
+        One call for many files: the file system then writes its journal once.
+        """
+        new, self._unsettled.files = self._new(), []
+        for path in new:
+            with path.open("rb") as handle:
+                os.fsync(handle.fileno())
+
+    def _new(self) -> list[Path]:
+        """Files this thread has written since its last `settle`."""
+        if not hasattr(self._unsettled, "files"):
+            self._unsettled.files = []
+        files: list[Path] = self._unsettled.files
+        return files
 
     def pixels(self, scan_id: str, file: str) -> NDArray[np.generic]:
         """The stored pixels, memory-mapped and read-only.
@@ -73,8 +92,9 @@ class BlobStore:
         try:
             part.write_bytes(png)
             part.replace(target)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
 
     def thumbnail(self, scan_id: str, variant: str) -> bytes | None:
         """PNG bytes, or None when none is stored."""

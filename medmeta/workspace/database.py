@@ -124,6 +124,13 @@ class Database:
             connection.close()
 
     @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Hold a connection open meanwhile: the last one to close copies the whole log into the file and waits."""
+        with self._connection() as connection:
+            connection.execute("SELECT 1 FROM task LIMIT 1").fetchone()
+            yield
+
+    @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A connection whose statements all see one state of the file."""
         with self._connection() as connection:
