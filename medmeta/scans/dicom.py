@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import as_pixel_options
+from pydicom.tag import Tag
 from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags
@@ -34,37 +35,40 @@ from medmeta.scans.values import palette_to_rgb, partial_to_rgb, to_8_bit
 
 #: Everything the parser keeps; it skips all other elements, so they never exist as values here.
 _READ_TAGS: list[Any] = [
-    *PERMITTED_TAGS,
-    *PIXELS,
-    *(
-        f"{c}PaletteColorLookupTable{part}"
-        for c in ("Red", "Green", "Blue")
-        for part in ("Data", "Descriptor")
-    ),
-    *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
-    "PatientID",
-    "IssuerOfPatientID",
-    "StudyInstanceUID",
-    "BurnedInAnnotation",
-    "SamplesPerPixel",
-    "BitsAllocated",
-    "HighBit",
-    "PixelRepresentation",
-    "PlanarConfiguration",
-    "ModalityLUTSequence",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "Units",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    *PADDING_TAGS,
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
+    Tag(word)
+    for word in (
+        *PERMITTED_TAGS,
+        *PIXELS,
+        *(
+            f"{c}PaletteColorLookupTable{part}"
+            for c in ("Red", "Green", "Blue")
+            for part in ("Data", "Descriptor")
+        ),
+        *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
+        "PatientID",
+        "IssuerOfPatientID",
+        "StudyInstanceUID",
+        "BurnedInAnnotation",
+        "SamplesPerPixel",
+        "BitsAllocated",
+        "HighBit",
+        "PixelRepresentation",
+        "PlanarConfiguration",
+        "ModalityLUTSequence",
+        "RescaleSlope",
+        "RescaleIntercept",
+        "RescaleType",
+        "Units",
+        "WindowCenter",
+        "WindowWidth",
+        "VOILUTFunction",
+        "VOILUTSequence",
+        *PADDING_TAGS,
+        "SharedFunctionalGroupsSequence",
+        "PerFrameFunctionalGroupsSequence",
+        "ExtendedOffsetTable",
+        "ExtendedOffsetTableLengths",
+    )
 ]
 #: Transfer syntaxes that pydicom's list does not have yet (PS3.5 A.4.12).
 _NEWER = {UID(f"1.2.840.10008.1.2.4.{end}"): "JPEG XL" for end in (110, 111, 112)}
@@ -105,7 +109,7 @@ def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = No
 def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_syntax: str) -> Scan:
     stored = _decoded(dataset, geometry)
     little = dataset.file_meta.TransferSyntaxUID != EXPLICIT_BIG
-    modality = permitted_tags(dataset).get("Modality")
+    tags = permitted_tags(dataset)
     grey: Grey | None = None
     if geometry.photometric == "PALETTE COLOR":
         pixels: NDArray[Any] = palette_to_rgb(stored, dataset, little)
@@ -122,10 +126,10 @@ def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_
         pixels=np.ascontiguousarray(pixels),
         group=name,
         group_source=source,
-        tags=permitted_tags(dataset),
+        tags=tags,
         transfer_syntax=transfer_syntax,
         monochrome1=geometry.photometric == "MONOCHROME1",
-        warnings=_burned_in(dataset, str(modality or "")),
+        warnings=_burned_in(dataset, str(tags.get("Modality") or "")),
         id=identity,
     )
     if grey is None:

@@ -123,10 +123,14 @@ def _intake(
         yield from refusals
         if refusals:
             labels = dict.fromkeys(names)
-        pool = None if reader is not None else stack.enter_context(Pool(limits))
-        submit = pool.submit if pool is not None else at_once(reader)
-        handed = _hand_out(files, key, limits, submit)
-        for position, member, scan in run_ahead(handed, pool.ahead if pool is not None else 1):
+        pool = None
+        submit: Submit
+        if reader is None:
+            pool = stack.enter_context(Pool(limits))
+            submit, ahead = pool.submit, pool.ahead
+        else:
+            submit, ahead = at_once(reader), 1
+        for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), ahead):
             progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
             try:
                 item = _labelled(scan.result(), labels[member.name], rows.get(member.name))

@@ -15,7 +15,15 @@ from typing import BinaryIO, Self, cast
 from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.scans.limits import Limits
 from medmeta.scans.scan import Scan
-from medmeta.scans.wire import BrokenWireError, receive, receive_body, receive_header, send, unpack_scan, widen
+from medmeta.scans.wire import (
+    BrokenWireError,
+    receive,
+    receive_body,
+    receive_header,
+    send,
+    unpack_scan,
+    widen,
+)
 
 _START_SECONDS = 60.0
 #: The child gets these variables and no others: it needs no secret that may stand in the environment.

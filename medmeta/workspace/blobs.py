@@ -8,12 +8,16 @@ import secrets
 import shutil
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medmeta.workspace.records import WorkspaceError
+
+#: Files waited for at the same time.
+_AT_ONCE = 8
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -53,12 +57,12 @@ class BlobStore:
     def settle(self) -> None:
         """Wait until what this thread has written would survive a power cut; call it before the rows are committed.
 
-        One call for many files: the file system then writes its journal once.
+        All files at once, so that they share the writes of the file system's journal.
         """
         new, self._unsettled.files = self._new(), []
-        for path in new:
-            with path.open("rb") as handle:
-                os.fsync(handle.fileno())
+        if new:
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                list(threads.map(_to_disk, new))
 
     def _new(self) -> list[Path]:
         """Files this thread has written since its last `settle`."""
@@ -117,3 +121,8 @@ class BlobStore:
         if not re.fullmatch(r"[0-9a-f]{8}", variant):
             raise WorkspaceError("a thumbnail is named by 8 hexadecimal digits; this name is not")
         return self.folder(scan_id) / f"thumb-{variant}.png"
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())

@@ -21,6 +21,8 @@ from medmeta.workspace.records import Role, UploadSummary
 #: A file's name and its bytes, or an open file positioned at its start.
 Upload = tuple[str, bytes | BinaryIO]
 
+#: A scan and its thumbnail.
+_Drawn = tuple[LabelledScan, bytes]
 #: A batch is kept when it has this many scans or bytes of pixels.
 _BATCH_SCANS, _BATCH_BYTES = 64, 32 * MIB
 
@@ -64,7 +66,7 @@ class TaskIntake:
             try:
                 for found in iter_intake(uploads, key=self._key, progress=progress):
                     if isinstance(found, LabelledScan):
-                        batches.add(found)
+                        batches.add((found, thumbnail(found.scan)))
                     elif isinstance(found, Rejection):
                         self._rejected.append(found)
                     elif self._role != "predict" or "labels.csv" not in found:
@@ -83,12 +85,11 @@ class TaskIntake:
             tuple(self._warnings),
         )
 
-    def _keep(self, batch: Sequence[LabelledScan]) -> None:
+    def _keep(self, batch: Sequence[_Drawn]) -> None:
         """Keep a batch: all of it or, where the task has been deleted, nothing."""
-        pictures = [thumbnail(found.scan) for found in batch]
         added = 0
         with self._database.write() as connection:
-            for found, picture in zip(batch, pictures, strict=True):
+            for found, picture in batch:
                 added += self._keep_one(connection, found, picture)
             self._blobs.settle()
         self._accepted += added
@@ -176,15 +177,15 @@ class TaskIntake:
 class _Batches:
     """Gathers scans into growing batches and lets one thread keep them, one batch ahead at most."""
 
-    def __init__(self, writer: ThreadPoolExecutor, keep: Callable[[Sequence[LabelledScan]], None]) -> None:
+    def __init__(self, writer: ThreadPoolExecutor, keep: Callable[[Sequence[_Drawn]], None]) -> None:
         self._writer, self._keep = writer, keep
-        self._batch: list[LabelledScan] = []
+        self._batch: list[_Drawn] = []
         self._size = 1
         self._under_way: Future[None] | None = None
 
-    def add(self, found: LabelledScan) -> None:
-        self._batch.append(found)
-        full = sum(each.scan.pixels.nbytes for each in self._batch) >= _BATCH_BYTES
+    def add(self, drawn: _Drawn) -> None:
+        self._batch.append(drawn)
+        full = sum(found.scan.pixels.nbytes for found, _ in self._batch) >= _BATCH_BYTES
         if full or len(self._batch) >= self._size:
             self._hand_over()
             self._size = min(2 * self._size, _BATCH_SCANS)
