@@ -4,7 +4,8 @@ python -m benchmarks.burned_in --data meta-train/*.zip [--scans 100] [--burned 1
 
 Scans are drawn evenly over the classes of each set. Names, numbers and dates of people who do not exist are drawn at a
 random place of the first 16, in one of the heights (of capitals, in pixels) and contrasts below; every scan meets
-every pair of them once. A scan counts as flagged when `TextFinder` returns a place, and as found when a place overlaps the text drawn.
+every pair of them once. A scan counts as flagged when `TextFinder` returns a place, and as found when a place
+overlaps the text drawn.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def burned(scan: Scan, height: int, contrast: int, random: np.random.Generator) 
         return scan, None
     x, y = int(random.integers(0, columns - width)), int(random.integers(0, rows - tall))
     picture = Image.fromarray(np.array(scan.pixels[0]))
-    under = float(np.mean(scan.pixels[0, y : y + tall, x : x + width]))
+    under = float(np.mean(np.asarray(picture)[y : y + tall, x : x + width]))
     shade = int(np.clip(under + contrast if under < 128 else under - contrast, 0, 255))
     fill = (shade,) * 3 if scan.is_colour else shade
     ImageDraw.Draw(picture).text((x - left, y - top), text, font=font, fill=fill)

@@ -73,6 +73,9 @@ _READ_TAGS: list[Any] = [
 #: Transfer syntaxes that pydicom's list does not have yet (PS3.5 A.4.12).
 _NEWER = {UID(f"1.2.840.10008.1.2.4.{end}"): "JPEG XL" for end in (110, 111, 112)}
 _SECONDARY = {"SC", "OT", "XC", "ES", "US", "IVUS", "DOC"}
+#: Warnings of a scan that may bear text; the workspace asks a person about scans with one of them.
+SAYS_BURNED_IN = "the file says text is burned into the picture; check that it names no patient"
+USUALLY_BURNED_IN = "pictures of this kind often carry burned-in text; check that it names no patient"
 _quiet_lock = threading.RLock()
 
 
@@ -209,10 +212,10 @@ def _burned_in(dataset: Dataset, modality: str) -> tuple[str, ...]:
     """Burned In Annotation (0028,0301) is optional, so its absence says nothing (PS3.3 C.7.6.1)."""
     says = str(dataset.get("BurnedInAnnotation") or "").strip().upper()
     if says == "YES":
-        return ("the file says text is burned into the picture; check that it names no patient",)
+        return (SAYS_BURNED_IN,)
     secondary = "Secondary Capture" in UID(str(dataset.get("SOPClassUID") or "")).name
     if says != "NO" and (secondary or modality in _SECONDARY):
-        return ("pictures of this kind often carry burned-in text; check that it names no patient",)
+        return (USUALLY_BURNED_IN,)
     return ()
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medmeta.scans.display import render
+from medmeta.scans.pool import cores
 from medmeta.scans.scan import Scan, content_hash
 
 #: Letters and digits, all places of a picture together, from which a scan counts as bearing text. Anatomy is
@@ -97,7 +98,7 @@ class TextFinder:
                     "Global.text_score": _SCORE,
                     "Det.limit_side_len": _MOST_SIDE,
                     "Det.limit_type": "max",
-                    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                    "EngineConfig.onnxruntime.intra_op_num_threads": min(4, cores()),
                     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
                 }
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
@@ -13,7 +14,7 @@ from medmeta.scans.display import thumbnail
 from medmeta.scans.intake import iter_intake
 from medmeta.scans.limits import MIB
 from medmeta.scans.scan import LabelledScan, Rejection, Scan
-from medmeta.workspace import edits, entries
+from medmeta.workspace import audit, edits, entries
 from medmeta.workspace.blobs import BlobStore
 from medmeta.workspace.database import Database
 from medmeta.workspace.records import Role, UploadSummary
@@ -53,6 +54,7 @@ class TaskIntake:
         self._duplicates = 0
         self._relabelled: dict[int, str] = {}
         self._rejected: list[Rejection] = []
+        self._contradicting: list[Rejection] = []
         self._warnings: list[str] = []
 
     def run(self, uploads: Iterable[Upload], progress: Progress) -> UploadSummary:
@@ -155,8 +157,24 @@ class TaskIntake:
             self._duplicates += 1
         return False
 
+    def _audited(self) -> dict[str, object]:
+        """Counts for the record; a reason that came from the task's own scans may name them, so it is not kept."""
+        contradicting = set(map(id, self._contradicting))
+        reasons = Counter(
+            "contradicts a scan of the task" if id(item) in contradicting else item.reason
+            for item in self._rejected
+        )
+        return {
+            "role": self._role,
+            "accepted": self._accepted,
+            "duplicates": self._duplicates,
+            "refused": dict(reasons),
+        }
+
     def _refuse(self, scan: Scan, reason: str) -> None:
-        self._rejected.append(Rejection(scan.file, reason))
+        rejection = Rejection(scan.file, reason)
+        self._contradicting.append(rejection)
+        self._rejected.append(rejection)
 
     def _note(self) -> None:
         """Write down what a person must still see after a refresh."""
@@ -171,6 +189,7 @@ class TaskIntake:
                 ids = [entry for entry, name in self._relabelled.items() if name == label]
                 what = f"label “{label}” taken over from an upload"
                 edits.apply_edit(connection, self._task_id, what, ids, {"label": label})
+            audit.record(connection, self._task_id, "upload", self._audited())
             connection.executemany("INSERT INTO notice (task_id, role, file, text) VALUES (?, ?, ?, ?)", rows)
 
 
