@@ -93,12 +93,7 @@ def _pictures(context: Context, task: TaskInfo, finding: Finding) -> None:
     entries = [known[key] for key in finding.keys if key in known][:_PICTURES]
     with st.container(horizontal=True, gap="small"):
         for entry in entries:
-            st.image(context.store.thumbnail(entry), width=80, caption=md(_short(entry.file)))
-
-
-def _short(name: str) -> str:
-    end = name.rsplit("/", 1)[-1]
-    return end if len(end) <= 14 else f"…{end[-13:]}"
+            st.image(context.store.thumbnail(entry), width=80)
 
 
 def _remove_all(context: Context, task: TaskInfo, findings: tuple[Finding, ...]) -> None:

@@ -17,7 +17,7 @@ from medmeta.workspace import pixel_text
 from medmeta.workspace.pixel_text import PixelText
 from medmeta.workspace.records import Entry, Role, TaskInfo
 
-_A_PAGE = 8
+_A_PAGE = 6
 _SIDE = 360
 _HELP = (
     "Names, dates or numbers at the edge of a picture are not removed with the file's tags: they are part of the "
@@ -67,9 +67,9 @@ def _ask(
         if pages > 1:
             page = min(int(st.session_state.get(f"text-page-{role}", 1)), pages)
         shown = waiting[(page - 1) * _A_PAGE : page * _A_PAGE]
-        columns = st.columns(4)
+        columns = st.columns(3)
         for position, entry in enumerate(shown):
-            with columns[position % 4]:
+            with columns[position % 3]:
                 _one(context, task, entry, known[entry.scan_id])
         if pages > 1:
             st.pagination(pages, key=f"text-page-{role}")
@@ -106,7 +106,7 @@ def _ask(
 def _one(context: Context, task: TaskInfo, entry: Entry, text: PixelText) -> None:
     store = context.store
     try:
-        st.image(_framed(context, entry, text), width="stretch", caption=md(entry.file))
+        st.image(_framed(context, entry, text), width="stretch", caption=md(entry.file.rsplit("/", 1)[-1]))
     except MedMetaError as error:
         st.caption(md(error))
     with st.container(horizontal=True, gap="small"):
