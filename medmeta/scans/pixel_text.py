@@ -20,9 +20,9 @@ from medmeta.scans.display import render
 from medmeta.scans.pool import cores
 from medmeta.scans.scan import Scan, content_hash
 
-#: Letters and digits, all places of a picture together, from which a scan counts as bearing text. Anatomy is
-#: at times read as one sign, and a lone side marker names nobody.
-LEAST_LETTERS = 3
+#: Letters and digits, all places of a picture together, from which a scan counts as bearing text. Places with fewer
+#: than two do not count: anatomy is at times read as one sign, and a side marker names nobody.
+LEAST_LETTERS, LEAST_IN_PLACE = 3, 2
 #: The picture is read at this size of its longer side: smaller ones are enlarged, larger ones reduced.
 _LEAST_SIDE, _MOST_SIDE = 448, 960
 #: How sure the recogniser must be of a line, 0 to 1.
@@ -70,8 +70,12 @@ class TextFinder:
         if answer.boxes is None or answer.txts is None:
             return [], 0
         across, down = columns / size[0], rows / size[1]
-        boxes = []
-        for corners in answer.boxes:
+        boxes, read = [], 0
+        for corners, line in zip(answer.boxes, answer.txts, strict=True):
+            letters = sum(letter.isalnum() for letter in line)
+            if letters < LEAST_IN_PLACE:
+                continue
+            read += letters
             xs, ys = corners[:, 0] * across, corners[:, 1] * down
             edge = (
                 0.15 * float(ys.max() - ys.min()) + 1
@@ -84,7 +88,7 @@ class TextFinder:
                     min(rows, int(np.ceil(ys.max() + edge))),
                 )
             )
-        return boxes, sum(letter.isalnum() for line in answer.txts for letter in line)
+        return boxes, read
 
     def _ready(self) -> Any:
         if self._engine is None:

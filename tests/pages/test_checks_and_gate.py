@@ -81,6 +81,7 @@ def test_copies_are_shown_and_removed_undoably(open_page, store, runner):
     assert len(store.entries(task_id)) == 7
 
 
-def test_a_sound_task_has_no_panel(open_page, task_id):
+def test_a_sound_task_has_no_panel(open_page, store, runner):
+    task_id = taken_in(store, runner, sample()[1:])
     app = open_page("1_Scans.py", task=task_id)
     assert "Checks of all scans" not in "".join(expander.label for expander in app.expander)
