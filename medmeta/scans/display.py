@@ -92,9 +92,9 @@ def render(
 def thumbnail(scan: Scan, side: int = 96) -> bytes:
     """The central frame as a square PNG of ``side`` pixels, whole and undistorted, on black.
 
-    Of a large frame every n-th pixel is read, three times as many as are shown: enough to see, and quick.
+    Of a large frame every n-th pixel is read, twice as many a side as are shown: enough to see, and quick.
     """
-    step = max(1, max(scan.rows, scan.columns) // (3 * side))
+    step = max(1, max(scan.rows, scan.columns) // (2 * side))
     frame = scan.pixels[scan.central_frame][None, ::step, ::step]
     picture = Image.fromarray(render(replace(scan, pixels=frame)))
     picture.thumbnail((side, side), Image.Resampling.HAMMING)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -53,6 +54,7 @@ class Isolated:
         self._limits = limits or Limits()
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
+        self._watch = _Watch()
 
     def __enter__(self) -> Self:
         return self
@@ -82,19 +84,18 @@ class Isolated:
             raise ScanRejectedError(file, "is larger than the limit of one file")
         with self._turn:
             process = self._running()
-            late = threading.Event()
-            timer = _killer(process, limits.decode_seconds, late)
+            self._watch.arm(process, limits.decode_seconds)
             try:
                 send(_in(process), {"file": file, "key": key.hex()}, data)
                 header, size = receive_header(_out(process), 4 * limits.decoded_bytes)
                 if "refused" not in header:
-                    timer.cancel()  # waiting for room is no fault of the file
+                    self._watch.disarm()  # waiting for room is no fault of the file
                     admit(size)
-                    timer = _killer(process, limits.decode_seconds, late)
+                    self._watch.arm(process, limits.decode_seconds)
                     return unpack_scan(header, receive_body(_out(process), size), file, limits)
             except (BrokenWireError, OSError):
                 self._stop()
-                if late.is_set():
+                if self._watch.late:
                     what = f"took the decoder longer than {limits.decode_seconds:g} seconds"
                 else:
                     what = "stopped the decoder (out of memory or damaged)"
@@ -105,7 +106,7 @@ class Isolated:
                 self._stop()  # an answer may still be on its way, and the next file must not get it
                 raise
             finally:
-                timer.cancel()
+                self._watch.disarm()
             raise ScanRejectedError(file, str(header["refused"])[:500])
 
     def kill(self) -> None:
@@ -118,6 +119,7 @@ class Isolated:
         """End the process; a later `read` starts a new one."""
         with self._turn:
             self._stop()
+            self._watch.end()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
@@ -139,7 +141,7 @@ class Isolated:
         self._process = process
         widen(_in(process))
         widen(_out(process))
-        timer = _killer(process, _START_SECONDS, threading.Event())
+        self._watch.arm(process, _START_SECONDS)
         try:
             send(_in(process), {"limits": asdict(self._limits)})
             receive(_out(process), 0)
@@ -149,7 +151,7 @@ class Isolated:
                 "the process that decodes scans could not be started; check the installation and the free memory"
             ) from None
         finally:
-            timer.cancel()
+            self._watch.disarm()
         return process
 
     def _stop(self) -> None:
@@ -166,15 +168,53 @@ class Isolated:
         process.wait()
 
 
-def _killer(process: subprocess.Popen[bytes], seconds: float, late: threading.Event) -> threading.Timer:
-    def kill() -> None:
-        late.set()
-        process.kill()
+class _Watch:
+    """Kills a process that is late. One thread for all files: it sleeps until the first deadline it was given."""
 
-    timer = threading.Timer(seconds, kill)
-    timer.daemon = True
-    timer.start()
-    return timer
+    def __init__(self) -> None:
+        self.late = False
+        self._change = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deadline = 0.0
+        self._thread: threading.Thread | None = None
+
+    def arm(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        """Kill ``process`` in so many seconds unless `disarm` comes first."""
+        with self._change:
+            self.late = False
+            self._process, before = process, self._deadline
+            self._deadline = time.monotonic() + seconds
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="medmeta-watch", daemon=True)
+                self._thread.start()
+            elif not before or self._deadline < before:
+                self._change.notify()  # it sleeps without an end, or past this one
+
+    def disarm(self) -> None:
+        with self._change:
+            self._process = None
+
+    def end(self) -> None:
+        """End the thread; a later `arm` starts another."""
+        with self._change:
+            thread, self._thread, self._process = self._thread, None, None
+            self._change.notify()
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        with self._change:
+            while self._thread is threading.current_thread():
+                left = self._deadline - time.monotonic()
+                if left > 0:
+                    self._change.wait(left)
+                    continue
+                if self._process is not None:
+                    self.late = True
+                    self._process.kill()
+                    self._process = None
+                self._deadline = 0.0
+                self._change.wait()
 
 
 def _in(process: subprocess.Popen[bytes]) -> BinaryIO:
