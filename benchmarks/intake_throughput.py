@@ -4,7 +4,8 @@ python -m benchmarks.intake_throughput [--files 500] [--mix hospital | shared | 
 
 The intake sniffs, decodes in confined processes, de-identifies, hashes, draws thumbnails and stores. Bare pydicom is
 ``pydicom.dcmread(path).pixel_array`` in a `multiprocessing` pool of as many processes as the intake uses. Each run is
-a program of its own, started in turns; both times hold the start of their worker processes. Processor time is shown too, which other programs at work change less. The mixes:
+a program of its own, started in turns; both times hold the start of their worker processes. Processor time is shown
+too: other programs at work change it less. The mixes:
 
 - hospital: CT 512 x 512 (60 %), MR 256 x 256 (30 %) and CR 1760 x 1760 (10 %) made from noise and smooth shapes, in
   turns uncompressed, RLE, JPEG lossless, JPEG-LS and JPEG 2000;
