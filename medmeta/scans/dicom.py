@@ -35,40 +35,37 @@ from medmeta.scans.values import palette_to_rgb, partial_to_rgb, to_8_bit
 
 #: Everything the parser keeps; it skips all other elements, so they never exist as values here.
 _READ_TAGS: list[Any] = [
-    Tag(word)
-    for word in (
-        *PERMITTED_TAGS,
-        *PIXELS,
-        *(
-            f"{c}PaletteColorLookupTable{part}"
-            for c in ("Red", "Green", "Blue")
-            for part in ("Data", "Descriptor")
-        ),
-        *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
-        "PatientID",
-        "IssuerOfPatientID",
-        "StudyInstanceUID",
-        "BurnedInAnnotation",
-        "SamplesPerPixel",
-        "BitsAllocated",
-        "HighBit",
-        "PixelRepresentation",
-        "PlanarConfiguration",
-        "ModalityLUTSequence",
-        "RescaleSlope",
-        "RescaleIntercept",
-        "RescaleType",
-        "Units",
-        "WindowCenter",
-        "WindowWidth",
-        "VOILUTFunction",
-        "VOILUTSequence",
-        *PADDING_TAGS,
-        "SharedFunctionalGroupsSequence",
-        "PerFrameFunctionalGroupsSequence",
-        "ExtendedOffsetTable",
-        "ExtendedOffsetTableLengths",
-    )
+    *PERMITTED_TAGS,
+    *PIXELS,
+    *(
+        f"{c}PaletteColorLookupTable{part}"
+        for c in ("Red", "Green", "Blue")
+        for part in ("Data", "Descriptor")
+    ),
+    *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
+    "PatientID",
+    "IssuerOfPatientID",
+    "StudyInstanceUID",
+    "BurnedInAnnotation",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "HighBit",
+    "PixelRepresentation",
+    "PlanarConfiguration",
+    "ModalityLUTSequence",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    "Units",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "VOILUTSequence",
+    *PADDING_TAGS,
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "ExtendedOffsetTable",
+    "ExtendedOffsetTableLengths",
 ]
 #: Transfer syntaxes that pydicom's list does not have yet (PS3.5 A.4.12).
 _NEWER = {UID(f"1.2.840.10008.1.2.4.{end}"): "JPEG XL" for end in (110, 111, 112)}
@@ -77,6 +74,8 @@ _SECONDARY = {"SC", "OT", "XC", "ES", "US", "IVUS", "DOC"}
 SAYS_BURNED_IN = "the file says text is burned into the picture; check that it names no patient"
 USUALLY_BURNED_IN = "pictures of this kind often carry burned-in text; check that it names no patient"
 _quiet_lock = threading.RLock()
+#: Looked up once: pydicom would do so for every file.
+_READ = [Tag(word) for word in _READ_TAGS]
 
 
 def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = None) -> Scan:
@@ -102,7 +101,7 @@ def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = No
         if shell.sop_class == DICOMDIR_CLASS:
             raise RefusedError(DICOMDIR)
         _check_decodable(shell.transfer_syntax)
-        dataset = dcmread(io.BytesIO(fresh_file(data, shell, limits)), specific_tags=_READ_TAGS)
+        dataset = dcmread(io.BytesIO(fresh_file(data, shell, limits)), specific_tags=_READ)
         check_is_image(dataset, shell.sop_class)
         geometry = read_geometry(dataset, limits)
         _check_pixel_bytes(dataset, geometry)

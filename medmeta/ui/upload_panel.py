@@ -66,8 +66,8 @@ def notices_panel(context: Context, task: TaskInfo, role: Role) -> None:
     text_gate(context, task, role)
     if role != "predict":
         checks_panel(context, task)
-    if task.support or task.query:
-        deid_panel(context, task)
+        if task.support or task.query:
+            deid_panel(context, task)
 
 
 def _notices(context: Context, task: TaskInfo, role: Role) -> None:

@@ -11,7 +11,7 @@ from pydicom.datadict import tag_for_keyword
 from medmeta.reports.deidentification import as_html, as_json, of_intake
 from medmeta.scans import confidentiality as profile
 from medmeta.scans.deidentify import PERMITTED_TAGS
-from medmeta.scans.dicom import _READ_TAGS
+from medmeta.scans.dicom import _READ
 from medmeta.scans.intake import read_source
 from medmeta.scans.reader import in_process
 from medmeta.scans.scan import Intake, LabelledScan, Rejection, Scan
@@ -56,8 +56,8 @@ def test_the_lists_are_complete_and_disjoint() -> None:
     replaced, dropped = ([each.keyword for each in part] for part in (profile.REPLACED, profile.DROPPED))
     assert len({*kept, *replaced, *dropped}) == len(kept) + len(replaced) + len(dropped)
     # What is said to be dropped is not even read; what is replaced is.
-    assert not {tag_for_keyword(word) for word in dropped} & {int(tag) for tag in _READ_TAGS}
-    assert {tag_for_keyword(word) for word in replaced} <= {int(tag) for tag in _READ_TAGS}
+    assert not {tag_for_keyword(word) for word in dropped} & {int(tag) for tag in _READ}
+    assert {tag_for_keyword(word) for word in replaced} <= {int(tag) for tag in _READ}
 
 
 def test_html_is_whole_escaped_and_loads_nothing() -> None:
