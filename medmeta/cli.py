@@ -61,6 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     scan = command("scan", _scan, "Read, check and de-identify scans; adapt nothing.")
     scan.add_argument("source", type=Path, metavar="SRC", help=source)
+    scan.add_argument(
+        "--text", action="store_true", help="look for text burned into the pixels too (about 0.1 s a scan)"
+    )
+    scan.add_argument(
+        "--deid-report",
+        type=Path,
+        metavar="FILE",
+        help="write the de-identification report as HTML (or .json)",
+    )
 
     adapt = command("adapt", _adapt, "Adapt to labelled scans and measure on patients left out.")
     adapt.add_argument("--support", type=Path, required=True, metavar="SRC", help=source)
@@ -89,13 +98,52 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scan(options: argparse.Namespace) -> dict[str, Any]:
+    from medmeta.scans.checks import check_scans, looked_at
+
     found = _intake(options.source)
     result = intake_json(found)
-    for warning in found.warnings:
+    findings = check_scans(looked_at(found.accepted))
+    texts = _texts(found) if options.text or options.deid_report is not None else None
+    result["warnings"] += [finding.sentence for finding in findings]
+    result["checks"] = [
+        {
+            "kind": finding.kind,
+            "severity": finding.severity,
+            "files": [found.accepted[key].scan.file for key in finding.keys],
+        }
+        for finding in findings
+    ]
+    if texts is not None:
+        result["text"] = [{"file": file, "boxes": boxes} for file, boxes in texts.items() if boxes]
+        result["warnings"] += [f"{each['file']}: text seems to be burned in; look" for each in result["text"]]
+    for warning in (*found.warnings, *(finding.sentence for finding in findings)):
         print(f"note: {warning}", file=sys.stderr)
+    for each in result.get("text", ()):
+        print(f"note: {each['file']}: text seems to be burned in; look", file=sys.stderr)
+    if options.deid_report is not None:
+        from medmeta.reports.deidentification import as_html, as_json, of_intake
+
+        report = of_intake(found, options.source.name, texts)
+        text = as_json(report) if options.deid_report.suffix == ".json" else as_html(report)
+        write(options.deid_report, text)
     groups = len({item.scan.group for item in found.accepted})
     print(f"{len(found.accepted)} accepted ({groups} patients), {len(found.rejected)} refused")
     return result
+
+
+def _texts(found: Intake) -> dict[str, list[list[int]]]:
+    """Where text seems to be burned in, for each file: left, top, right, bottom in pixels."""
+    from medmeta.scans.pixel_text import TextFinder
+
+    finder = TextFinder()
+    texts = {}
+    with bar() as progress:
+        for position, item in enumerate(found.accepted):
+            progress(position / len(found.accepted), "Looking for burned-in text")
+            boxes = finder.find(item.scan)
+            texts[item.scan.file] = [[box.left, box.top, box.right, box.bottom] for box in boxes]
+        progress(1.0, "Looked for burned-in text")
+    return texts
 
 
 def _adapt(options: argparse.Namespace) -> dict[str, Any]:

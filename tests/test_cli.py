@@ -210,3 +210,32 @@ def test_adapt_on_real_dicom_beats_chance(shared_data: Path, tmp_path: Path) -> 
     assert written
     for path in [*written, *(tmp_path / "workspace").rglob("*")]:
         assert path.is_dir() or b"PHI-CANARY" not in path.read_bytes()
+
+
+def test_scan_tells_of_copies_and_text_and_writes_the_report(tmp_path: Path, capsys) -> None:
+    import numpy as np
+    from PIL import Image, ImageDraw, ImageFont
+
+    random = np.random.default_rng(0)
+    for label in "ab":
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for n in range(3):
+            values = random.integers(40, 90, (160, 160)).astype(np.uint8)
+            Image.fromarray(values).save(tmp_path / "scans" / label / f"{n}.png")
+    shutil.copy(tmp_path / "scans" / "a" / "0.png", tmp_path / "scans" / "b" / "copy.png")
+    picture = Image.open(tmp_path / "scans" / "a" / "1.png")
+    ImageDraw.Draw(picture).text((8, 6), "DOE^JANE 1961", font=ImageFont.load_default(16), fill=255)
+    picture.save(tmp_path / "scans" / "a" / "1.png")
+    report, out = tmp_path / "deid.html", tmp_path / "out.json"
+    assert main(["scan", str(tmp_path / "scans"), "--json", str(out), "--deid-report", str(report)]) == 0
+    result = json.loads(out.read_text())
+    (copy,) = [check for check in result["checks"] if check["kind"] == "copy-two-labels"]
+    assert copy["severity"] == "error"
+    assert copy["files"] == ["a/0.png", "b/copy.png"]
+    assert any("a/0.png and b/copy.png hold the same pixels" in warning for warning in result["warnings"])
+    assert [each["file"] for each in result["text"]] == ["a/1.png"]
+    assert any("a/1.png: text seems" in warning for warning in result["warnings"])
+    assert "What it does not promise" in report.read_text()
+    assert "note: a/1.png: text" in capsys.readouterr().err
+    assert main(["scan", str(tmp_path / "scans"), "--deid-report", str(tmp_path / "deid.json")]) == 0
+    assert json.loads((tmp_path / "deid.json").read_text())["report"]["text"]["found"] == 1

@@ -18,6 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import as_pixel_options
+from pydicom.tag import Tag
 from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags
@@ -69,7 +70,12 @@ _READ_TAGS: list[Any] = [
 #: Transfer syntaxes that pydicom's list does not have yet (PS3.5 A.4.12).
 _NEWER = {UID(f"1.2.840.10008.1.2.4.{end}"): "JPEG XL" for end in (110, 111, 112)}
 _SECONDARY = {"SC", "OT", "XC", "ES", "US", "IVUS", "DOC"}
+#: Warnings of a scan that may bear text; the workspace asks a person about scans with one of them.
+SAYS_BURNED_IN = "the file says text is burned into the picture; check that it names no patient"
+USUALLY_BURNED_IN = "pictures of this kind often carry burned-in text; check that it names no patient"
 _quiet_lock = threading.RLock()
+#: Looked up once: pydicom would do so for every file.
+_READ = [Tag(word) for word in _READ_TAGS]
 
 
 def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = None) -> Scan:
@@ -95,7 +101,7 @@ def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = No
         if shell.sop_class == DICOMDIR_CLASS:
             raise RefusedError(DICOMDIR)
         _check_decodable(shell.transfer_syntax)
-        dataset = dcmread(io.BytesIO(fresh_file(data, shell, limits)), specific_tags=_READ_TAGS)
+        dataset = dcmread(io.BytesIO(fresh_file(data, shell, limits)), specific_tags=_READ)
         check_is_image(dataset, shell.sop_class)
         geometry = read_geometry(dataset, limits)
         _check_pixel_bytes(dataset, geometry)
@@ -105,7 +111,7 @@ def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = No
 def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_syntax: str) -> Scan:
     stored = _decoded(dataset, geometry)
     little = dataset.file_meta.TransferSyntaxUID != EXPLICIT_BIG
-    modality = permitted_tags(dataset).get("Modality")
+    tags = permitted_tags(dataset)
     grey: Grey | None = None
     if geometry.photometric == "PALETTE COLOR":
         pixels: NDArray[Any] = palette_to_rgb(stored, dataset, little)
@@ -122,10 +128,10 @@ def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_
         pixels=np.ascontiguousarray(pixels),
         group=name,
         group_source=source,
-        tags=permitted_tags(dataset),
+        tags=tags,
         transfer_syntax=transfer_syntax,
         monochrome1=geometry.photometric == "MONOCHROME1",
-        warnings=_burned_in(dataset, str(modality or "")),
+        warnings=_burned_in(dataset, str(tags.get("Modality") or "")),
         id=identity,
     )
     if grey is None:
@@ -205,10 +211,10 @@ def _burned_in(dataset: Dataset, modality: str) -> tuple[str, ...]:
     """Burned In Annotation (0028,0301) is optional, so its absence says nothing (PS3.3 C.7.6.1)."""
     says = str(dataset.get("BurnedInAnnotation") or "").strip().upper()
     if says == "YES":
-        return ("the file says text is burned into the picture; check that it names no patient",)
+        return (SAYS_BURNED_IN,)
     secondary = "Secondary Capture" in UID(str(dataset.get("SOPClassUID") or "")).name
     if says != "NO" and (secondary or modality in _SECONDARY):
-        return ("pictures of this kind often carry burned-in text; check that it names no patient",)
+        return (USUALLY_BURNED_IN,)
     return ()
 
 

@@ -81,7 +81,8 @@ def fresh_file(data: bytes, shell: Shell, limits: Limits) -> bytes:
     """
     if shell.transfer_syntax == DEFLATED:
         return _shell_bytes(EXPLICIT_LITTLE) + _inflate(data, shell.offset, limits)
-    return _shell_bytes(READ_AS.get(shell.transfer_syntax, shell.transfer_syntax)) + data[shell.offset :]
+    head = _shell_bytes(READ_AS.get(shell.transfer_syntax, shell.transfer_syntax))
+    return b"".join((head, memoryview(data)[shell.offset :]))
 
 
 def _inflate(data: bytes, offset: int, limits: Limits) -> bytes:

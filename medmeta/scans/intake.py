@@ -1,8 +1,9 @@
-"""Uploads to labelled scans: one bad file never stops the others, one scan is in memory at a time."""
+"""Uploads to labelled scans: one bad file never stops the others, and few scans are in memory at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,10 @@ from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.progress import Progress, silent
 from medmeta.scans.archive import Member, Source, expand, is_labels, source_of, walk_folder
 from medmeta.scans.deidentify import KEY_BYTES
-from medmeta.scans.isolate import Isolated
 from medmeta.scans.labels import LabelRow, folder_labels, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.notes import Notes
+from medmeta.scans.pool import Pool, Submit, at_once, run_ahead
 from medmeta.scans.reader import READABLE, Reader
 from medmeta.scans.refusal import RefusedError
 from medmeta.scans.scan import Intake, LabelledScan, Rejection, Scan
@@ -42,8 +43,8 @@ def iter_intake(
         key: pseudonym key.
         limits: budgets; the defaults where None.
         progress: told after every file; may raise `CancelledError`.
-        reader: decodes one file; where None, a separate process that lives as long as the intake does.
-            `in_process` is the cheap one for files of trusted origin.
+        reader: decodes one file; where None, separate processes, one a core, that live as long as the intake
+            does. `in_process` is the cheap one for files of trusted origin.
 
     Yields:
         `LabelledScan` for a good file, `Rejection` for a refused one, and at the end sentences (str) that
@@ -122,16 +123,17 @@ def _intake(
         yield from refusals
         if refusals:
             labels = dict.fromkeys(names)
-        read: Reader = reader or stack.enter_context(Isolated(limits)).read
-        left = limits.upload_bytes
-        for position, member in enumerate(files):
+        pool = None
+        submit: Submit
+        if reader is None:
+            pool = stack.enter_context(Pool(limits))
+            submit, ahead = pool.submit, pool.ahead
+        else:
+            submit, ahead = at_once(reader), 1
+        for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), ahead):
             progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
             try:
-                data = member.read()
-                left -= len(data)
-                if left < 0:
-                    raise RefusedError(f"the upload is larger than {in_words(limits.upload_bytes)}; split it")
-                scan = _read(data, member, key, read)
+                item = _labelled(scan.result(), labels[member.name], rows.get(member.name))
             except RefusedError as problem:
                 yield Rejection(member.name, str(problem))
                 continue
@@ -139,8 +141,8 @@ def _intake(
                 yield Rejection(problem.file, problem.reason)
                 continue
             finally:
-                data = b""
-            item = _labelled(scan, labels[member.name], rows.get(member.name))
+                if pool is not None:
+                    pool.took(scan)
             notes.saw(item)
             yield item
         if not files:
@@ -149,7 +151,27 @@ def _intake(
         yield from notes.sentences()
 
 
-def _read(data: bytes, member: Member, key: bytes, read: Reader) -> Scan:
+def _hand_out(
+    files: Sequence[Member], key: bytes, limits: Limits, submit: Submit
+) -> Iterator[tuple[int, Member, Future[Scan]]]:
+    """Read the bytes of each file and start its decoding; what is refused before that is a failed future."""
+    left = limits.upload_bytes
+    for position, member in enumerate(files):
+        try:
+            data = member.read()
+            left -= len(data)
+            if left < 0:
+                raise RefusedError(f"the upload is larger than {in_words(limits.upload_bytes)}; split it")
+            _check_kind(data, member)
+        except RefusedError as problem:
+            refused: Future[Scan] = Future()
+            refused.set_exception(problem)
+            yield position, member, refused
+            continue
+        yield position, member, submit(data, member.name, key)
+
+
+def _check_kind(data: bytes, member: Member) -> None:
     kind = sniff(data[:HEAD_BYTES])
     if member.name.rsplit("/", 1)[-1].upper() == "DICOMDIR":
         raise RefusedError("is a DICOMDIR, the index of a disc; choose the image files themselves")
@@ -157,7 +179,6 @@ def _read(data: bytes, member: Member, key: bytes, read: Reader) -> Scan:
         raise RefusedError("is a ZIP inside a ZIP; unpack it and upload its files")
     if kind not in READABLE:
         raise RefusedError(f"is {kind.value}; expected {ACCEPTED}")
-    return read(data, member.name, key)
 
 
 def _labelled(scan: Scan, label: str | None, row: LabelRow | None) -> LabelledScan:

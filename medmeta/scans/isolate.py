@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +16,15 @@ from typing import BinaryIO, Self, cast
 from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.scans.limits import Limits
 from medmeta.scans.scan import Scan
-from medmeta.scans.wire import BrokenWireError, receive, send, unpack_scan
+from medmeta.scans.wire import (
+    BrokenWireError,
+    receive,
+    receive_body,
+    receive_header,
+    send,
+    unpack_scan,
+    widen,
+)
 
 _START_SECONDS = 60.0
 #: The child gets these variables and no others: it needs no secret that may stand in the environment.
@@ -44,6 +54,7 @@ class Isolated:
         self._limits = limits or Limits()
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
+        self._watch = _Watch()
 
     def __enter__(self) -> Self:
         return self
@@ -53,8 +64,16 @@ class Isolated:
     ) -> None:
         self.close()
 
-    def read(self, data: bytes, file: str, key: bytes) -> Scan:
+    def read(
+        self, data: bytes, file: str, key: bytes, *, admit: Callable[[int], None] = lambda size: None
+    ) -> Scan:
         """Read one file as `medmeta.scans.reader.read_file` does, in the other process.
+
+        Args:
+            data: the whole file.
+            file: its name, for people.
+            key: pseudonym key.
+            admit: told the bytes of the decoded pixels before they are taken in; may wait until there is room.
 
         Raises:
             ScanRejectedError: the reader refuses the file, or it took too long or stopped the process.
@@ -65,16 +84,18 @@ class Isolated:
             raise ScanRejectedError(file, "is larger than the limit of one file")
         with self._turn:
             process = self._running()
-            late = threading.Event()
-            timer = _killer(process, limits.decode_seconds, late)
+            self._watch.arm(process, limits.decode_seconds)
             try:
                 send(_in(process), {"file": file, "key": key.hex()}, data)
-                header, body = receive(_out(process), 4 * limits.decoded_bytes)
+                header, size = receive_header(_out(process), 4 * limits.decoded_bytes)
                 if "refused" not in header:
-                    return unpack_scan(header, body, file, limits)
+                    self._watch.disarm()  # waiting for room is no fault of the file
+                    admit(size)
+                    self._watch.arm(process, limits.decode_seconds)
+                    return unpack_scan(header, receive_body(_out(process), size), file, limits)
             except (BrokenWireError, OSError):
                 self._stop()
-                if late.is_set():
+                if self._watch.late:
                     what = f"took the decoder longer than {limits.decode_seconds:g} seconds"
                 else:
                     what = "stopped the decoder (out of memory or damaged)"
@@ -85,13 +106,20 @@ class Isolated:
                 self._stop()  # an answer may still be on its way, and the next file must not get it
                 raise
             finally:
-                timer.cancel()
+                self._watch.disarm()
             raise ScanRejectedError(file, str(header["refused"])[:500])
+
+    def kill(self) -> None:
+        """Stop the process from another thread, whatever it is at; the `read` under way is refused."""
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """End the process; a later `read` starts a new one."""
         with self._turn:
             self._stop()
+            self._watch.end()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
@@ -111,7 +139,9 @@ class Isolated:
             start_new_session=True,
         )
         self._process = process
-        timer = _killer(process, _START_SECONDS, threading.Event())
+        widen(_in(process))
+        widen(_out(process))
+        self._watch.arm(process, _START_SECONDS)
         try:
             send(_in(process), {"limits": asdict(self._limits)})
             receive(_out(process), 0)
@@ -121,7 +151,7 @@ class Isolated:
                 "the process that decodes scans could not be started; check the installation and the free memory"
             ) from None
         finally:
-            timer.cancel()
+            self._watch.disarm()
         return process
 
     def _stop(self) -> None:
@@ -138,15 +168,53 @@ class Isolated:
         process.wait()
 
 
-def _killer(process: subprocess.Popen[bytes], seconds: float, late: threading.Event) -> threading.Timer:
-    def kill() -> None:
-        late.set()
-        process.kill()
+class _Watch:
+    """Kills a process that is late. One thread for all files: it sleeps until the first deadline it was given."""
 
-    timer = threading.Timer(seconds, kill)
-    timer.daemon = True
-    timer.start()
-    return timer
+    def __init__(self) -> None:
+        self.late = False
+        self._change = threading.Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deadline = 0.0
+        self._thread: threading.Thread | None = None
+
+    def arm(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        """Kill ``process`` in so many seconds unless `disarm` comes first."""
+        with self._change:
+            self.late = False
+            self._process, before = process, self._deadline
+            self._deadline = time.monotonic() + seconds
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="medmeta-watch", daemon=True)
+                self._thread.start()
+            elif not before or self._deadline < before:
+                self._change.notify()  # it sleeps without an end, or past this one
+
+    def disarm(self) -> None:
+        with self._change:
+            self._process = None
+
+    def end(self) -> None:
+        """End the thread; a later `arm` starts another."""
+        with self._change:
+            thread, self._thread, self._process = self._thread, None, None
+            self._change.notify()
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        with self._change:
+            while self._thread is threading.current_thread():
+                left = self._deadline - time.monotonic()
+                if left > 0:
+                    self._change.wait(left)
+                    continue
+                if self._process is not None:
+                    self.late = True
+                    self._process.kill()
+                    self._process = None
+                self._deadline = 0.0
+                self._change.wait()
 
 
 def _in(process: subprocess.Popen[bytes]) -> BinaryIO:

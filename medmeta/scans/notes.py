@@ -7,16 +7,12 @@ from collections.abc import Iterator
 
 from medmeta.scans.scan import LabelledScan
 
-_MOST_TWINS = 20
-
 
 class Notes:
     """Collects sentences; keeps names and labels only, since holding scans would hold all their pixels."""
 
     def __init__(self) -> None:
         self._said: list[str] = []
-        self._first: dict[str, tuple[str, str | None, str]] = {}
-        self._twins: list[str] = []
         self._groups: dict[str, set[str]] = defaultdict(set)
         self._counts: dict[str, int] = defaultdict(int)
         self._flagged: dict[str, list[str]] = defaultdict(list)
@@ -31,18 +27,10 @@ class Notes:
         self._groups[scan.group_source].add(scan.group)
         for sentence in scan.warnings:
             self._flagged[sentence].append(scan.file)
-        mine = (scan.file, item.label, scan.group)
-        first = self._first.setdefault(scan.id, mine)
-        if first is not mine:
-            odd = " under two labels" if first[1] != item.label else ""
-            self._twins.append(f"{first[0]} and {scan.file} hold the same pixels{odd}; keep one of them")
 
     def sentences(self) -> Iterator[str]:
         """The sentences, most general last."""
         yield from self._said
-        yield from self._twins[:_MOST_TWINS]
-        if len(self._twins) > _MOST_TWINS:
-            yield f"{len(self._twins) - _MOST_TWINS} more files repeat the pixels of another"
         for sentence, files in self._flagged.items():
             more = "" if len(files) == 1 else f" and {len(files) - 1} more"
             yield f"{files[0]}{more}: {sentence}"

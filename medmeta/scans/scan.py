@@ -157,5 +157,5 @@ def content_hash(pixels: NDArray[np.generic]) -> str:
     digest = hashlib.sha256()
     digest.update(f"{pixels.dtype.newbyteorder('<').str}{pixels.shape}".encode())
     little = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
-    digest.update(np.ascontiguousarray(little).tobytes())
+    digest.update(np.ascontiguousarray(little).data)
     return digest.hexdigest()

@@ -62,8 +62,12 @@ def rescaled(frames: NDArray[Any], rescales: Sequence[Rescale]) -> NDArray[Any]:
     ends = [end * each.slope + each.intercept for each in rescales for end in (low, high)]
     whole = whole and max(map(abs, ends)) < 2**31 - 1
     result = np.empty(frames.shape, np.int32 if whole else np.float32)
+    # A slope of one, as of nearly every CT, needs no room for products.
+    plain = whole and all(each.slope == 1 for each in rescales) and max(map(abs, (low, high))) < 2**31
     for place, (frame, each) in enumerate(zip(frames, per_frame, strict=True)):
-        if whole:
+        if plain:
+            np.add(frame, np.int32(each.intercept), out=result[place], dtype=np.int32, casting="unsafe")
+        elif whole:
             np.add(
                 frame.astype(np.int64) * int(each.slope),
                 int(each.intercept),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +17,11 @@ from medmeta.scans.deidentify import PERMITTED_TAGS
 from medmeta.scans.limits import Limits
 from medmeta.scans.scan import WINDOW_FUNCTIONS, Scan, VoiTable
 
+if sys.platform == "linux":
+    import fcntl
+
 _HEADER_BYTES = 2**20
+_PIPE_BYTES = 2**20
 _DTYPES = frozenset(("|u1", "<u2", "<i2", "<u4", "<i4", "<f4"))
 
 
@@ -37,17 +43,50 @@ def receive(stream: BinaryIO, most: int) -> tuple[dict[str, Any], bytearray]:
     Raises:
         BrokenWireError: end of stream, or a header that is none.
     """
-    length = struct.unpack(">I", _exactly(stream, 4))[0]
+    header, size = receive_header(stream, most)
+    return header, receive_body(stream, size)
+
+
+def receive_header(stream: BinaryIO, most: int) -> tuple[dict[str, Any], int]:
+    """Read the header of a message and the size of its body, at most ``most`` bytes; `receive_body` must follow.
+
+    Raises:
+        BrokenWireError: end of stream, or a header that is none.
+    """
+    length = struct.unpack(">I", receive_body(stream, 4))[0]
     if length > _HEADER_BYTES:
         raise BrokenWireError
     try:
-        header = json.loads(bytes(_exactly(stream, length)))
+        header = json.loads(bytes(receive_body(stream, length)))
         size = int(header["size"])
     except (ValueError, KeyError, TypeError):
         raise BrokenWireError from None
     if not 0 <= size <= most:
         raise BrokenWireError
-    return header, _exactly(stream, size)
+    return header, size
+
+
+def receive_body(stream: BinaryIO, count: int) -> bytearray:
+    """Read exactly ``count`` bytes.
+
+    Raises:
+        BrokenWireError: the stream ends before.
+    """
+    data = bytearray(count)
+    view, got = memoryview(data), 0
+    while got < count:
+        step = stream.readinto(view[got:])  # type: ignore[attr-defined]
+        if not step:
+            raise BrokenWireError
+        got += step
+    return data
+
+
+def widen(stream: BinaryIO) -> None:
+    """Let a pipe hold as much as Linux allows anyone, so that a scan crosses it in a few steps."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # over the user's total; the pipe then stays as it is
+            fcntl.fcntl(stream.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def pack_scan(scan: Scan) -> tuple[dict[str, Any], memoryview]:
@@ -119,14 +158,3 @@ def _table(first: int, shades: bytes) -> VoiTable:
 
 def _parts(value: object) -> object:
     return value.split("\\") if isinstance(value, str) and "\\" in value else value
-
-
-def _exactly(stream: BinaryIO, count: int) -> bytearray:
-    data = bytearray(count)
-    view, got = memoryview(data), 0
-    while got < count:
-        step = stream.readinto(view[got:])  # type: ignore[attr-defined]
-        if not step:
-            raise BrokenWireError
-        got += step
-    return data

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from medmeta.ui.checks_panel import checks_panel
+from medmeta.ui.deid_panel import deid_panel
 from medmeta.ui.guard import Context
 from medmeta.ui.job_panel import ended_badly, live_job
 from medmeta.ui.text import ago, count, md
+from medmeta.ui.text_gate import text_gate
 from medmeta.workspace.records import Role, TaskInfo
 from medmeta.workspace.work import intake_work
 
@@ -58,7 +61,16 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
 
 
 def notices_panel(context: Context, task: TaskInfo, role: Role) -> None:
-    """Refused files with a reason each and warnings, kept until a person dismisses them."""
+    """What a person must see about the scans: refused files and warnings until dismissed, text, checks."""
+    _notices(context, task, role)
+    text_gate(context, task, role)
+    if role != "predict":
+        checks_panel(context, task)
+        if task.support or task.query:
+            deid_panel(context, task)
+
+
+def _notices(context: Context, task: TaskInfo, role: Role) -> None:
     notices = context.store.notices(task.id, role)
     if not notices:
         return

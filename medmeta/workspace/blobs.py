@@ -7,12 +7,17 @@ import re
 import secrets
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medmeta.workspace.records import WorkspaceError
+
+#: Files waited for at the same time.
+_AT_ONCE = 8
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -25,6 +30,7 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._unsettled = threading.local()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def folder(self, scan_id: str) -> Path:
@@ -33,7 +39,7 @@ class BlobStore:
         return self.root / scan_id[:2] / scan_id
 
     def put_pixels(self, scan_id: str, pixels: NDArray[np.generic]) -> None:
-        """Write the pixels once; the file appears whole or not at all."""
+        """Write the pixels once; the file appears whole or not at all, and for good after `settle`."""
         target = self.folder(scan_id) / "pixels.npy"
         if target.exists():
             return
@@ -42,11 +48,28 @@ class BlobStore:
         try:
             with part.open("wb") as handle:
                 np.save(handle, np.ascontiguousarray(pixels), allow_pickle=False)
-                handle.flush()
-                os.fsync(handle.fileno())
             part.replace(target)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
+        self._new().append(target)
+
+    def settle(self) -> None:
+        """Wait until what this thread has written would survive a power cut; call it before the rows are committed.
+
+        All files at once, so that they share the writes of the file system's journal.
+        """
+        new, self._unsettled.files = self._new(), []
+        if new:
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                list(threads.map(_to_disk, new))
+
+    def _new(self) -> list[Path]:
+        """Files this thread has written since its last `settle`."""
+        if not hasattr(self._unsettled, "files"):
+            self._unsettled.files = []
+        files: list[Path] = self._unsettled.files
+        return files
 
     def pixels(self, scan_id: str, file: str) -> NDArray[np.generic]:
         """The stored pixels, memory-mapped and read-only.
@@ -73,8 +96,9 @@ class BlobStore:
         try:
             part.write_bytes(png)
             part.replace(target)
-        finally:
+        except BaseException:
             part.unlink(missing_ok=True)
+            raise
 
     def thumbnail(self, scan_id: str, variant: str) -> bytes | None:
         """PNG bytes, or None when none is stored."""
@@ -97,3 +121,8 @@ class BlobStore:
         if not re.fullmatch(r"[0-9a-f]{8}", variant):
             raise WorkspaceError("a thumbnail is named by 8 hexadecimal digits; this name is not")
         return self.folder(scan_id) / f"thumb-{variant}.png"
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("rb") as handle:
+        os.fsync(handle.fileno())

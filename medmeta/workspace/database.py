@@ -75,6 +75,26 @@ CREATE TABLE job (
 CREATE INDEX job_by_task ON job(task_id, created);
 """
 
+#: Tables that came later and that nothing of an earlier version reads: made where they are missing.
+LATER = """
+CREATE TABLE IF NOT EXISTS pixel_text (
+    task_id TEXT NOT NULL REFERENCES task(id) ON DELETE CASCADE,
+    scan_id TEXT NOT NULL,
+    boxes TEXT NOT NULL,
+    by_tags INTEGER NOT NULL,
+    decision TEXT,
+    decided REAL,
+    PRIMARY KEY (task_id, scan_id)
+);
+CREATE TABLE IF NOT EXISTS audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    task_id TEXT NOT NULL REFERENCES task(id) ON DELETE CASCADE,
+    at REAL NOT NULL,
+    act TEXT NOT NULL,
+    detail TEXT NOT NULL
+)
+"""
+
 
 class Database:
     """Opens a connection for each operation, so that no connection crosses threads.
@@ -106,6 +126,9 @@ class Database:
                 f"the workspace was written by another version (found layout {version}, expected "
                 f"{SCHEMA_VERSION}); set MEDMETA_WORKSPACE to another folder, or use that version"
             )
+        with self.write() as connection:
+            for statement in LATER.split(";"):
+                connection.execute(statement)
         # The names of uploaded files may identify a patient: nobody else on this machine reads them.
         path.chmod(0o600)
 
@@ -122,6 +145,13 @@ class Database:
             yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Hold a connection open meanwhile: the last one to close copies the whole log into the file and waits."""
+        with self._connection() as connection:
+            connection.execute("SELECT 1 FROM task LIMIT 1").fetchone()
+            yield
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from medmeta.workspace.records import EditStep
 
@@ -45,20 +45,44 @@ def apply_edit(
             changes.append((entry_id, before, after))
     if not changes:
         return 0
-    connection.execute("DELETE FROM edit WHERE task_id = ? AND undone = 1", (task_id,))
     for entry_id, _, after in changes:
         _set(connection, entry_id, after)
     scans = f"{len(changes)} scan{'' if len(changes) == 1 else 's'}"
-    connection.execute(
-        "INSERT INTO edit (task_id, summary, changes) VALUES (?, ?, ?)",
-        (task_id, f"{scans}: {summary}", json.dumps(changes)),
-    )
-    connection.execute(
-        "DELETE FROM edit WHERE task_id = ? AND id NOT IN "
-        "(SELECT id FROM edit WHERE task_id = ? ORDER BY id DESC LIMIT ?)",
-        (task_id, task_id, KEPT_STEPS),
-    )
+    _record(connection, task_id, f"{scans}: {summary}", changes)
     return len(changes)
+
+
+def replace_scans(
+    connection: sqlite3.Connection, task_id: str, summary: str, pairs: Iterable[tuple[int, str]]
+) -> None:
+    """Put other pixels in the place of entries as one step: (entry, content hash of the new pixels).
+
+    The new entry has everything else of the old one; undo brings the old one back.
+    """
+    changes: list[tuple[int, dict[str, Value], dict[str, Value]]] = []
+    for entry_id, scan_id in pairs:
+        row = connection.execute(
+            "SELECT * FROM entry WHERE id = ? AND task_id = ? AND deleted = 0", (entry_id, task_id)
+        ).fetchone()
+        if row is None:
+            continue
+        columns = {**dict(row), "scan_id": scan_id}
+        del columns["id"]
+        connection.execute("UPDATE entry SET deleted = 1 WHERE id = ?", (entry_id,))
+        new = connection.execute(
+            f"INSERT INTO entry ({', '.join(columns)}) "  # noqa: S608 - the table's own columns
+            f"VALUES ({', '.join('?' * len(columns))}) RETURNING id",
+            tuple(columns.values()),
+        ).fetchone()["id"]
+        changes.append((new, {"deleted": 1}, {"deleted": 0}))
+        changes.append((entry_id, {"deleted": 0}, {"deleted": 1}))
+    if changes:
+        _record(
+            connection,
+            task_id,
+            f"{len(changes) // 2} scan{'' if len(changes) == 2 else 's'}: {summary}",
+            changes,
+        )
 
 
 def undo(connection: sqlite3.Connection, task_id: str) -> str | None:
@@ -111,6 +135,20 @@ def forget_removed(connection: sqlite3.Connection, task_id: str, *, keep_undoabl
     dropped = [row for row in gone if row["id"] not in held]
     connection.executemany("DELETE FROM entry WHERE id = ?", [(row["id"],) for row in dropped])
     return [str(row["scan_id"]) for row in dropped]
+
+
+def _record(connection: sqlite3.Connection, task_id: str, summary: str, changes: Sequence[object]) -> None:
+    """Add a step; what had been undone cannot be done again after it."""
+    connection.execute("DELETE FROM edit WHERE task_id = ? AND undone = 1", (task_id,))
+    connection.execute(
+        "INSERT INTO edit (task_id, summary, changes) VALUES (?, ?, ?)",
+        (task_id, summary, json.dumps(changes)),
+    )
+    connection.execute(
+        "DELETE FROM edit WHERE task_id = ? AND id NOT IN "
+        "(SELECT id FROM edit WHERE task_id = ? ORDER BY id DESC LIMIT ?)",
+        (task_id, task_id, KEPT_STEPS),
+    )
 
 
 def _set(connection: sqlite3.Connection, entry_id: int, values: Mapping[str, Value]) -> None:

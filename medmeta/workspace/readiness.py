@@ -26,12 +26,18 @@ class Readiness:
 
 def check(entries: Sequence[Entry]) -> Readiness:
     """Look over the scans of a task without opening any pixels."""
-    support = [entry for entry in entries if entry.role == "support"]
-    query = [entry for entry in entries if entry.role == "query"]
+    held = [entry for entry in entries if entry.held and entry.role != "predict"]
+    support = [entry for entry in entries if entry.role == "support" and not entry.held]
+    query = [entry for entry in entries if entry.role == "query" and not entry.held]
+    if held and not support:
+        return Readiness((_look(held),), ())
     if not support:
         return Readiness(("There are no scans to learn from yet. Add some on the Scans page.",), ())
     problems = _structure(support, query)
-    return Readiness(tuple(problems), tuple(_advice(support, query)) if not problems else ())
+    if problems:
+        # With the scans that wait, the classes may be complete: say first what is nearest.
+        return Readiness((*([_look(held)] if held else []), *problems), ())
+    return Readiness((), (*([_look(held)] if held else []), *_advice(support, query)))
 
 
 def patients_per_class(entries: Sequence[Entry]) -> dict[str, int]:
@@ -41,6 +47,14 @@ def patients_per_class(entries: Sequence[Entry]) -> dict[str, int]:
         if entry.label is not None:
             seen[entry.label].add(entry.group)
     return {label: len(seen[label]) for label in sorted(seen)}
+
+
+def _look(held: Sequence[Entry]) -> str:
+    return (
+        f"{_count(len(held), 'scan')} may show text burned into the picture (the first is {held[0].file}) and "
+        f"{'is' if len(held) == 1 else 'are'} left out until you have looked at {'it' if len(held) == 1 else 'them'} "
+        "on the Scans page."
+    )
 
 
 def _structure(support: Sequence[Entry], query: Sequence[Entry]) -> list[str]:

@@ -66,6 +66,8 @@ class Entry:
     transfer_syntax: str | None
     warnings: tuple[str, ...]
     tags: Mapping[str, TagValue]
+    #: Text may be burned into the picture and nobody has looked yet: not used until then.
+    held: bool = False
 
 
 @dataclass(frozen=True)

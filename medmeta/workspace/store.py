@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medmeta.errors import TaskError
@@ -18,7 +19,7 @@ from medmeta.scans.deidentify import load_or_create_key
 from medmeta.scans.display import thumbnail
 from medmeta.scans.scan import LabelledScan, Scan
 from medmeta.tasks.task import make_task
-from medmeta.workspace import edits, entries
+from medmeta.workspace import edits, entries, pixel_text
 from medmeta.workspace.blobs import BlobStore
 from medmeta.workspace.database import Database
 from medmeta.workspace.records import (
@@ -152,7 +153,9 @@ class Store:
         """The scans of a task in the order they came; of ``roles`` only, all when none is named."""
         with self.database.read() as connection:
             rows = self._rows(connection, task_id)
-        return [entries.entry_of(row) for row in rows if row["role"] in (roles or ROLES)]
+            held = pixel_text.held(connection, task_id)
+        found = [entries.entry_of(row) for row in rows if row["role"] in (roles or ROLES)]
+        return [replace(entry, held=True) if entry.scan_id in held else entry for entry in found]
 
     def scan(self, entry: Entry) -> Scan:
         """The scan of an entry, pixels memory-mapped.
@@ -175,17 +178,19 @@ class Store:
         return stored if stored is not None else thumbnail(self.scan(entry))
 
     def signature(self, task_id: str) -> str:
-        """Digest of the labelled scans, labels, patients and roles: has anything changed since a run?"""
+        """Digest of the scans used, labels, patients and roles: has anything changed since a run?"""
         with self.database.read() as connection:
+            held = pixel_text.held(connection, task_id)
             rows = connection.execute(
                 "SELECT scan_id, label, grp, role FROM entry WHERE task_id = ? AND deleted = 0 "
                 "AND label IS NOT NULL AND role != 'predict' ORDER BY scan_id",
                 (task_id,),
             ).fetchall()
-        return hashlib.sha256(json.dumps([list(row) for row in rows]).encode()).hexdigest()
+        used = [list(row) for row in rows if row["scan_id"] not in held]
+        return hashlib.sha256(json.dumps(used).encode()).hexdigest()
 
     def task(self, task_id: str) -> TaskSets:
-        """The labelled scans as learners take them.
+        """The labelled scans as learners take them, without those that wait for a look at burned-in text.
 
         Raises:
             TaskError: they do not make a task yet (one class only, ...).
@@ -196,10 +201,11 @@ class Store:
             raise WorkspaceError("the task has been deleted; open another task")
         with self.database.read() as connection:
             rows = self._rows(connection, task_id)
+            held = pixel_text.held(connection, task_id)
         sets: dict[str, list[LabelledScan]] = {"support": [], "query": []}
         unlabelled = 0
         for row in rows:
-            if row["role"] == "predict":
+            if row["role"] == "predict" or row["scan_id"] in held:
                 continue
             if row["label"] is None:
                 unlabelled += 1

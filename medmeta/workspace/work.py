@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medmeta.progress import Progress, part
+from medmeta.scans.pixel_text import TextFinder
+from medmeta.workspace import pixel_text
 from medmeta.workspace.jobs import Work
 from medmeta.workspace.reading import read_scans
 from medmeta.workspace.records import Role, WorkspaceError
@@ -26,10 +28,12 @@ LoadExtractor = Callable[[], "FeatureExtractor"]
 
 
 def intake_work(store: Store, task_id: str, uploads: Sequence[Upload], role: Role) -> Work:
-    """Take uploads into a task; the last progress message is the summary."""
+    """Take uploads into a task and look for burned-in text; the last progress message is the summary."""
+    finder = TextFinder()
 
     def work(out: Path, progress: Progress) -> None:
-        summary = store.add_uploads(task_id, uploads, progress, role=role)
+        summary = store.add_uploads(task_id, uploads, part(progress, 0.0, 0.5), role=role)
+        pixel_text.search(store, task_id, finder, part(progress, 0.5, 1.0))
         (out / "summary.json").write_text(json.dumps(asdict(summary)), encoding="utf-8")
         progress(1.0, summary.sentence())
 
@@ -44,6 +48,7 @@ def adapt_work(store: Store, task_id: str, extractor: LoadExtractor, *, seed: in
         from medmeta.workspace.run import run_task
 
         progress(0.0, "Reading the scans")
+        pixel_text.search(store, task_id, TextFinder(), part(progress, 0.0, 0.02))
         sets = store.task(task_id)
         progress(0.02, "Getting the model ready")
         shared = extractor()
@@ -68,9 +73,15 @@ def predict_work(store: Store, task_id: str, run: Path, extractor: LoadExtractor
         from medmeta.learners.registry import load_task_model
 
         model = load_task_model(run, extractor())
+        pixel_text.search(store, task_id, TextFinder(), part(progress, 0.05, 0.1))
         entries = store.entries(task_id, "predict")
         if not entries:
             raise WorkspaceError("there are no new scans to read; add some first")
+        entries = [entry for entry in entries if not entry.held]
+        if not entries:
+            raise WorkspaceError(
+                "every new scan may show burned-in text; look at them above and say what to do, then read them"
+            )
         scans = [store.scan(entry) for entry in entries]
         read_scans(model, scans, out, progress=part(progress, 0.1, 1.0))
 

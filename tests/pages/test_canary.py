@@ -5,10 +5,18 @@ from __future__ import annotations
 import io
 import zipfile
 
+import pydicom
 from helpers import pdf_text
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
+from medmeta.cli import main
+from medmeta.reports.deidentification import as_html, as_json
 from medmeta.reports.html import html_report
 from medmeta.reports.pdf import pdf_report
+from medmeta.scans.pixel_text import TextFinder
+from medmeta.workspace import pixel_text
+from medmeta.workspace.deid_report import report_of_task
 from medmeta.workspace.run import load_run, load_thumbnails
 from medmeta.workspace.work import adapt_work, predict_work
 
@@ -27,6 +35,83 @@ def some_of(path, first, last):
                 if first <= seen[folder] <= last:
                     part.writestr(name, whole.read(name))
     return buffer.getvalue()
+
+
+def worst_of(path, count=4):
+    """Real files with canaries where a careless reader might keep them, as a ZIP with a comment and odd columns."""
+    files = zipfile.ZipFile(path)
+    names = [n for n in files.namelist() if not n.endswith(("/", ".csv"))][:: len(files.namelist()) // count]
+    buffer, rows = io.BytesIO(), ["file,label,group,note PHI-CANARY"]
+    with zipfile.ZipFile(buffer, "w") as part:
+        part.comment = CANARY
+        for number, name in enumerate(names):
+            made = pydicom.dcmread(io.BytesIO(files.read(name)))
+            made.preamble = CANARY.ljust(128, b"\0")
+            made.file_meta.SourceApplicationEntityTitle = "PHI-CANARY"
+            block = made.private_block(0x0029, "PHI-CANARY", create=True)
+            block.add_new(1, "LO", "PHI-CANARY private")
+            block.add_new(2, "UN", CANARY + b"\0")
+            inner = Dataset()
+            inner.PatientName, inner.RetrieveURL = "PHI-CANARY nested", "PHI-CANARY"
+            inner.ReferencedImageSequence = Sequence([Dataset()])
+            inner.ReferencedImageSequence[0].TextString = "PHI-CANARY deep"
+            made.RequestAttributesSequence = Sequence([inner])
+            made.PatientSex, made.RescaleType, made.Laterality = "PHI-CANARY", "PHI-CANARY", "PHI-CANARY"
+            made.PresentationLUTShape, made.BurnedInAnnotation = "PHI-CANARY", "PHI-CANARY"
+            made.add_new(0x60003000, "OW", CANARY)  # Overlay Data
+            out = io.BytesIO()
+            made.save_as(out, enforce_file_format=True)
+            info = zipfile.ZipInfo(f"IM{number}")
+            info.comment, info.extra = CANARY, b"\xfe\xca\x0a\0" + CANARY
+            part.writestr(info, out.getvalue())
+            rows.append(f"IM{number},{'ab'[number % 2]},,PHI-CANARY {number}")
+            if not number:  # damaged, so that a reason is given
+                part.writestr("broken", out.getvalue()[:3000] + CANARY)
+        part.writestr("labels.csv", "\n".join(rows))
+    return buffer.getvalue(), len(names)
+
+
+def test_hidden_places_are_left_behind(open_page, store, shared_data, caplog, tmp_path, capsys):
+    caplog.set_level("DEBUG")
+    task_id = store.create_task("Hidden")
+    for name in ("kermany_cxr_dicom.zip", "lc25000_lung_dicom.zip"):
+        content, count = worst_of(shared_data / "dicom" / name)
+        caplog.clear()  # making such files logs their values
+        assert content.count(CANARY) > 10 * count
+        summary = store.add_uploads(task_id, [(name, content)])
+        assert summary.accepted == count
+        assert len(summary.rejected) == 1
+        assert CANARY.decode() not in repr(summary)
+    pixel_text.search(store, task_id, TextFinder())
+    pixel_text.keep(store, task_id, store.entries(task_id))
+    report = report_of_task(store, task_id)
+    assert report.scans == len(store.entries(task_id))
+    for text in (as_html(report), as_json(report)):
+        assert CANARY.decode() not in text
+        assert (store.root / "pseudonyms.key").read_bytes().hex() not in text
+    app = open_page("1_Scans.py", task=task_id)
+    assert not app.exception
+    assert "De-identification report" in "".join(str(each.value) for each in app.caption)
+    assert CANARY not in drawn(app)
+    kept = [path for path in store.root.rglob("*") if path.is_file()]
+    assert not [path.name for path in kept if CANARY in path.read_bytes()]
+    (tmp_path / "scans.zip").write_bytes(content)
+    out = tmp_path / "out.json"
+    assert (
+        main(
+            [
+                "scan",
+                str(tmp_path / "scans.zip"),
+                "--json",
+                str(out),
+                "--deid-report",
+                str(tmp_path / "r.html"),
+            ]
+        )
+        == 0
+    )
+    assert CANARY.decode() not in out.read_text() + (tmp_path / "r.html").read_text()
+    assert CANARY.decode() not in caplog.text + "".join(capsys.readouterr())
 
 
 def drawn(app):

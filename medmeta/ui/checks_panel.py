@@ -1,0 +1,109 @@
+"""What the checks say about the scans of a task, each with what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from medmeta.scans.checks import Finding, Severity
+from medmeta.ui.guard import Context
+from medmeta.ui.text import count, md
+from medmeta.workspace.records import Entry, TaskInfo
+from medmeta.workspace.set_checks import check_task
+from medmeta.workspace.store import Store
+
+_ICONS: dict[Severity, str] = {
+    "error": ":red[:material/error:]",
+    "warning": ":orange[:material/warning:]",
+    "note": ":blue[:material/info:]",
+}
+#: Findings of one kind shown one by one; the rest is counted.
+_SHOWN = 6
+_PICTURES = 6
+
+
+def checks_panel(context: Context, task: TaskInfo) -> None:
+    """The findings, errors first and open; removals can be undone. Nothing is drawn where all is well."""
+    entries = context.store.entries(task.id, "support", "query")
+    state = tuple((entry.id, entry.label, entry.group, entry.role) for entry in entries)
+    findings = _findings(context.store, entries, task.id, state)
+    if not findings:
+        return
+    errors = sum(finding.severity == "error" for finding in findings)
+    warnings = sum(finding.severity == "warning" for finding in findings)
+    notes = len(findings) - errors - warnings
+    title = ", ".join(
+        part
+        for part in (
+            f":red[{count(errors, 'contradiction')}]" if errors else "",
+            count(warnings, "warning") if warnings else "",
+            count(notes, "note") if notes else "",
+        )
+        if part
+    )
+    with st.expander(
+        f":material/fact_check: Checks of all scans of this task: {title}", expanded=bool(errors)
+    ):
+        shown: dict[str, int] = {}
+        for position, finding in enumerate(findings):
+            shown[finding.kind] = shown.get(finding.kind, 0) + 1
+            if shown[finding.kind] <= _SHOWN:
+                _finding(context, task, finding, position)
+        for kind, number in shown.items():
+            if number > _SHOWN:
+                st.caption(f"{count(number - _SHOWN, 'more finding')} like {_KINDS.get(kind, kind)}.")
+        _remove_all(context, task, findings)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _findings(_store: Store, _entries: Sequence[Entry], task_id: str, state: object) -> tuple[Finding, ...]:
+    """Found anew when a scan, label, patient or side has changed."""
+    return check_task(_store, _entries)
+
+
+_KINDS = {
+    "copy": "copies of one patient",
+    "copy-two-patients": "copies under different patients",
+    "copy-two-labels": "copies under different labels",
+    "copy-both-sides": "copies on both sides",
+    "orientation": "another orientation",
+}
+
+
+def _finding(context: Context, task: TaskInfo, finding: Finding, position: int) -> None:
+    text_side, button_side = st.columns([5, 1], vertical_alignment="center")
+    text_side.markdown(f"{_ICONS[finding.severity]} {md(finding.sentence)}")
+    # The number of scans is part of the key: after a removal the button of another finding is not the same one.
+    key = f"settle-{finding.kind}-{finding.keys[0]}-{len(finding.keys)}"
+    if finding.removable and button_side.button(
+        f"Remove {len(finding.removable)}",
+        icon=":material/delete:",
+        key=key,
+        help="Keeps the first. Can be undone with Undo above the table.",
+    ):
+        context.store.remove(task.id, list(finding.removable))
+        st.rerun()
+    if finding.kind.startswith("copy") or finding.kind in ("orientation", "empty"):
+        _pictures(context, task, finding)
+
+
+def _pictures(context: Context, task: TaskInfo, finding: Finding) -> None:
+    known = {entry.id: entry for entry in context.store.entries(task.id, "support", "query")}
+    entries = [known[key] for key in finding.keys if key in known][:_PICTURES]
+    with st.container(horizontal=True, gap="small"):
+        for entry in entries:
+            st.image(context.store.thumbnail(entry), width=80)
+
+
+def _remove_all(context: Context, task: TaskInfo, findings: tuple[Finding, ...]) -> None:
+    copies = [f for f in findings if f.kind in ("copy", "copy-two-patients")]
+    spare = sorted({key for finding in copies for key in finding.removable})
+    if len(copies) > 1 and st.button(
+        f"Remove all {len(spare)} spare copies",
+        icon=":material/delete_sweep:",
+        key="settle-all-copies",
+        help="Keeps one picture of each. Can be undone with Undo above the table.",
+    ):
+        context.store.remove(task.id, spare)
+        st.rerun()

@@ -1,0 +1,87 @@
+"""The gate for burned-in text and the checks as they stand on the Scans page, and what their buttons do."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from page_helpers import texts
+from PIL import Image, ImageDraw, ImageFont
+
+from medmeta.workspace.work import intake_work
+
+
+def soft(seed, text="", quality=None):
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:160, :160] / 160
+    cx, cy = random.uniform(0.3, 0.7, 2)
+    values = 60 + 120 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.05) + random.normal(0, 12, (160, 160))
+    picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    if text:
+        ImageDraw.Draw(picture).text((8, 6), text, font=ImageFont.load_default(16), fill=255)
+    out = io.BytesIO()
+    picture.save(out, *(("JPEG",) if quality else ("PNG",)), **({"quality": quality} if quality else {}))
+    return out.getvalue()
+
+
+def taken_in(store, runner, uploads):
+    task_id = store.create_task("Gate")
+    job = runner.submit(
+        "intake", task_id, intake_work(store, task_id, uploads, "support"), {"role": "support"}
+    )
+    assert runner.wait(job.id, 120).state == "done"
+    return task_id
+
+
+def sample():
+    uploads = [(f"{label}/{n}.png", soft(10 * k + n)) for k, label in enumerate("ab") for n in range(3)]
+    uploads[0] = ("a/0.png", soft(0, "DOE^JANE 1961"))
+    return uploads
+
+
+def test_the_intake_job_flags_and_the_page_asks(open_page, store, runner):
+    task_id = taken_in(store, runner, sample())
+    app = open_page("1_Scans.py", task=task_id)
+    assert not app.exception
+    assert "1 scan may show text" in texts(app)
+    app.button(key="text-keep-support").click().run()
+    assert "may show text. " not in texts(app)
+    assert "and kept it" in texts(app)
+    assert not [entry for entry in store.entries(task_id) if entry.held]
+    app.button(key="text-again-support").click().run()
+    assert "1 scan may show text" in texts(app)
+    app.button(key="text-blank-support").click().run()
+    assert not app.exception
+    assert "may show text" not in texts(app)
+    assert store.undo(task_id) is not None
+    assert "1 scan may show text" in texts(app.run())
+    adapt = open_page("2_Adapt.py", task=task_id)
+    assert "left out until you have looked" in texts(adapt)
+
+
+def test_new_scans_wait_too(open_page, store, runner, adapted, task_id):
+    work = intake_work(store, task_id, [("new.png", soft(7, "DOE^JANE 1961"))], "predict")
+    assert runner.wait(runner.submit("intake", task_id, work, {"role": "predict"}).id, 60).state == "done"
+    app = open_page("4_Predict.py", task=task_id)
+    assert not app.exception
+    assert "1 scan may show text" in texts(app)
+
+
+def test_copies_are_shown_and_removed_undoably(open_page, store, runner):
+    uploads = [*sample()[1:], ("a/copy.jpg", soft(1, quality=80)), ("b/copy.jpg", soft(11, quality=80))]
+    task_id = taken_in(store, runner, uploads)
+    app = open_page("1_Scans.py", task=task_id)
+    assert "copies of one picture under different patients" in texts(app)
+    assert "a/copy" in texts(app).replace("\\", "")
+    app.button(key="settle-all-copies").click().run()
+    assert not app.exception
+    assert "copies of one picture" not in texts(app)
+    assert len(store.entries(task_id)) == 5
+    store.undo(task_id)
+    assert len(store.entries(task_id)) == 7
+
+
+def test_a_sound_task_has_no_panel(open_page, store, runner):
+    task_id = taken_in(store, runner, sample()[1:])
+    app = open_page("1_Scans.py", task=task_id)
+    assert "Checks of all scans" not in "".join(expander.label for expander in app.expander)
