@@ -18,6 +18,7 @@ from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.evidence import further_table, next_steps_panel, suspects_panel
 from medmeta.ui.figures import follow_theme, ground, themed
 from medmeta.ui.guard import ADAPT, PREDICT, open_page
+from medmeta.ui.learning_curve import learning_curve_panel
 from medmeta.ui.results import comparison_table, headline_panel, limits_panel, notes_panel, per_class_table
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
 from medmeta.ui.scan_table import data_uri
@@ -150,6 +151,8 @@ def main() -> None:
     suspects_panel(evaluation, uris)
     st.subheader("All cases, worst mistakes first", anchor=False)
     case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
+    st.caption("What now?")
+    learning_curve_panel(evaluation, job.id)
     next_steps_panel(evaluation)
     st.subheader("Take it with you", anchor=False)
     run_downloads(evaluation, folder)

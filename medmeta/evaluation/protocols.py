@@ -15,11 +15,13 @@ from medmeta.evaluation import metrics
 from medmeta.evaluation.further import further_figures, reliability_points
 from medmeta.evaluation.intervals import paired_difference, scan_share
 from medmeta.evaluation.leakage import find_leaks
+from medmeta.evaluation.learning_curve import learning_curve
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, QUERY_SET, Case, Comparison, Evaluation
 from medmeta.evaluation.suspects import suspects
 from medmeta.learners.base import Learner, Prediction, TaskModel
+from medmeta.learners.frozen import FrozenTaskModel
 from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
 from medmeta.tasks.splits import Fold, leave_one_group_out
@@ -68,7 +70,9 @@ def evaluate(
     model = learner.adapt(support, progress=part(progress, 0.0, 0.5))
     seconds = time.perf_counter() - started
     learners = [learner, *baselines]
-    rest = part(progress, 0.5, 1.0)
+    # Heads on features already known: hundreds of smaller supports take seconds.
+    quick = isinstance(model, FrozenTaskModel)
+    rest = part(progress, 0.5, 0.75 if quick else 1.0)
     if query is None:
         tested = support
         all_cases = leave_out(learners, support, folds, rest)
@@ -99,6 +103,9 @@ def evaluate(
     scans = support.scans + (() if query is None else query.scans)
     labels = support.labels + (() if query is None else query.labels)
     draft = replace(draft, leaks=find_leaks(scans, labels, seed=seed))
+    if quick:
+        curve = learning_curve(learner, support, query, seed=seed, progress=part(progress, 0.75, 1.0))
+        draft = replace(draft, curve=curve)
     progress(1.0, "Evaluated")
     return model, replace(draft, notes=collect_notes(draft, support, query, len(folds)))
 

@@ -142,6 +142,47 @@ class Suspect:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """``share`` right with supports of ``shots`` patients a class, or all of a class that has fewer."""
+
+    shots: int
+    share: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a figure grows with the patients learned from.
+
+    Attributes:
+        figure: ``"accuracy"``, ``"balanced accuracy"`` or ``"sensitivity"``, of patients.
+        of: the class whose patients grow while the others all stay; empty where all classes grow together.
+        points: from one patient up to all there are.
+        gain: share with all of them minus share with half of them.
+        gain_interval: of the gain, 95 %; where classes grow, of all classes at once (Bonferroni).
+    """
+
+    figure: str
+    of: str
+    points: tuple[CurvePoint, ...]
+    gain: float
+    gain_interval: Interval
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Figures on patients left out, with smaller supports drawn ``repeats`` times; ``growths`` of every class."""
+
+    growths: tuple[Growth, ...]
+    repeats: int
+    n_groups: int
+
+    def growth(self, figure: str, of: str = "") -> Growth:
+        """The growth of a figure with all classes, or with one."""
+        return next(each for each in self.growths if (each.figure, each.of) == (figure, of))
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A simple baseline on the same folds: its patients right, and ours minus it, paired by patient."""
 
@@ -180,6 +221,8 @@ class Evaluation:
         reliability: points of the reliability diagram; empty with too few patients.
         leaks: what tells the classes apart without the disease.
         suspects: labels worth a second look, the most disputed first; only where patients were left out.
+        curve: how the figures grow with the patients learned from; None where there are too few, where adapting
+            takes long, or in an evaluation saved before there was one.
     """
 
     task: str
@@ -205,3 +248,4 @@ class Evaluation:
     reliability: tuple[ReliabilityPoint, ...] = ()
     leaks: tuple[Leak, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    curve: LearningCurve | None = None
