@@ -130,7 +130,9 @@ class Suspect:
     """A scan of the support whose label is worth a second look.
 
     ``suggested`` is what the model, adapted without its patient, finds most probable; ``doubt`` in (0, 1] how much
-    more probable than ``label``.
+    more probable than ``label``. Where refits with other labels were made, ``suggested`` is the label by which all
+    left-out readings together become most likely, and ``evidence`` (natural logarithm, above 0) by how much; ``doubt``
+    is then the lead of ``suggested``, and may be below 0.
     """
 
     file: str
@@ -139,6 +141,22 @@ class Suspect:
     label: str
     suggested: str
     doubt: float
+    evidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A scan of the support that decides more than others do: without its patient the other patients read otherwise.
+
+    ``moved`` is the mean change of their probabilities, in [0, 1]; ``usual`` the median of that over the support.
+    """
+
+    file: str
+    scan_id: str
+    group: str
+    label: str
+    moved: float
+    usual: float
 
 
 @dataclass(frozen=True)
@@ -221,6 +239,7 @@ class Evaluation:
         reliability: points of the reliability diagram; empty with too few patients.
         leaks: what tells the classes apart without the disease.
         suspects: labels worth a second look, the most disputed first; only where patients were left out.
+        movers: scans that move the boundary most, the strongest first; only where patients were left out.
         curve: how the figures grow with the patients learned from; None where there are too few, where adapting
             takes long, or in an evaluation saved before there was one.
     """
@@ -248,4 +267,5 @@ class Evaluation:
     reliability: tuple[ReliabilityPoint, ...] = ()
     leaks: tuple[Leak, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    movers: tuple[Mover, ...] = ()
     curve: LearningCurve | None = None

@@ -19,6 +19,7 @@ from medmeta.evaluation.result import (
     Interval,
     Leak,
     LearningCurve,
+    Mover,
     PatientCount,
     ReliabilityPoint,
     Suspect,
@@ -57,6 +58,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "reliability": [asdict(point) for point in evaluation.reliability],
         "leaks": [asdict(leak) for leak in evaluation.leaks],
         "suspects": [asdict(suspect) for suspect in evaluation.suspects],
+        "movers": [asdict(mover) for mover in evaluation.movers],
         "curve": None if evaluation.curve is None else _curve(evaluation.curve),
     }
 
@@ -94,6 +96,7 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             reliability=tuple(ReliabilityPoint(**item) for item in data.get("reliability", ())),
             leaks=tuple(Leak(**item) for item in data.get("leaks", ())),
             suspects=tuple(Suspect(**item) for item in data.get("suspects", ())),
+            movers=tuple(Mover(**item) for item in data.get("movers", ())),
             curve=None if data.get("curve") is None else _read_curve(data["curve"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -110,6 +110,11 @@ class FrozenLearner:
     heads: tuple[HeadSetting, ...]
     extractor: FeatureExtractor
 
+    def similarities(self, support: Task) -> Tensor:
+        """Cosines of the support's scans, ``(n, n)`` float64."""
+        z = embed(self.extractor.extract(support.scans))
+        return z @ z.T
+
     def adapt(self, support: Task, *, progress: Progress = silent) -> FrozenTaskModel:
         """Learn the support's classes.
 
