@@ -29,7 +29,8 @@ from scipy.stats import spearmanr
 
 from benchmarks.machine import describe
 from benchmarks.tune_anchor import load
-from medmeta.evaluation.explain import Explanation, explain
+from medmeta.evaluation.explain import explain
+from medmeta.evaluation.explanation import Explanation
 from medmeta.evaluation.paired import t_interval
 from medmeta.learners.frozen import FrozenTaskModel
 from medmeta.learners.medmeta import MetaLearner

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medmeta.errors import ModelError
+from medmeta.evaluation.explanation import Explanation
 from medmeta.learners.frozen import FrozenTaskModel
 from medmeta.models import feature_space
 from medmeta.models.features import FeatureExtractor
@@ -28,31 +29,6 @@ from medmeta.scans.scan import Scan
 
 #: Points on the path from the structureless scan to the scan.
 STEPS = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Explanation:
-    """What each place of a scan adds to the lead of one class over another.
-
-    Attributes:
-        towards, against: the two classes.
-        heat: ``(s, s)`` float64 over the whole central frame, brought to a square: log-odds that each place adds to
-            the lead; negative where it speaks for the other class. It sums to about ``lead - start``.
-        lead: log-probability of ``towards`` minus that of ``against``, for the scan.
-        start: the same for the scan without structure.
-    """
-
-    towards: str
-    against: str
-    heat: NDArray[np.float64]
-    lead: float
-    start: float
-
-    @property
-    def left_over(self) -> float:
-        """Share of ``lead - start`` that the heat does not account for: the integration's error."""
-        whole = self.lead - self.start
-        return abs(float(self.heat.sum()) - whole) / max(abs(whole), 1e-9)
 
 
 def explain(

@@ -20,6 +20,7 @@ from medmeta.evaluation.learning_curve import learning_curve
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, QUERY_SET, Case, Comparison, Evaluation
+from medmeta.evaluation.scan_map import scan_map
 from medmeta.evaluation.suspects import movers, suspects
 from medmeta.learners.base import Learner, Prediction, TaskModel
 from medmeta.learners.frozen import FrozenTaskModel
@@ -105,7 +106,8 @@ def evaluate(
     scans = support.scans + (() if query is None else query.scans)
     labels = support.labels + (() if query is None else query.labels)
     draft = replace(draft, leaks=find_leaks(scans, labels, seed=seed))
-    if quick:
+    if isinstance(model, FrozenTaskModel):
+        draft = replace(draft, map=scan_map(model, support, query))
         curve = learning_curve(learner, support, query, seed=seed, progress=part(progress, 0.75, 1.0))
         draft = replace(draft, curve=curve)
     progress(1.0, "Evaluated")

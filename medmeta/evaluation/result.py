@@ -201,6 +201,27 @@ class LearningCurve:
 
 
 @dataclass(frozen=True)
+class MapPoint:
+    """A scan on the plane of `ScanMap`; ``learned`` where it is one of the support."""
+
+    scan_id: str
+    file: str
+    group: str
+    label: str
+    x: float
+    y: float
+    learned: bool
+
+
+@dataclass(frozen=True)
+class ScanMap:
+    """Scans on a plane; ``kept`` is the share of the variance between them that it shows."""
+
+    points: tuple[MapPoint, ...]
+    kept: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A simple baseline on the same folds: its patients right, and ours minus it, paired by patient."""
 
@@ -240,6 +261,7 @@ class Evaluation:
         leaks: what tells the classes apart without the disease.
         suspects: labels worth a second look, the most disputed first; only where patients were left out.
         movers: scans that move the boundary most, the strongest first; only where patients were left out.
+        map: the scans on a plane; None where the features are not frozen, or in an earlier evaluation.
         curve: how the figures grow with the patients learned from; None where there are too few, where adapting
             takes long, or in an evaluation saved before there was one.
     """
@@ -268,4 +290,5 @@ class Evaluation:
     leaks: tuple[Leak, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     movers: tuple[Mover, ...] = ()
+    map: ScanMap | None = None
     curve: LearningCurve | None = None

@@ -19,9 +19,11 @@ from medmeta.evaluation.result import (
     Interval,
     Leak,
     LearningCurve,
+    MapPoint,
     Mover,
     PatientCount,
     ReliabilityPoint,
+    ScanMap,
     Suspect,
 )
 from medmeta.notice import RESEARCH_USE_ONLY
@@ -59,6 +61,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "leaks": [asdict(leak) for leak in evaluation.leaks],
         "suspects": [asdict(suspect) for suspect in evaluation.suspects],
         "movers": [asdict(mover) for mover in evaluation.movers],
+        "map": None if evaluation.map is None else asdict(evaluation.map),
         "curve": None if evaluation.curve is None else _curve(evaluation.curve),
     }
 
@@ -97,6 +100,7 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             leaks=tuple(Leak(**item) for item in data.get("leaks", ())),
             suspects=tuple(Suspect(**item) for item in data.get("suspects", ())),
             movers=tuple(Mover(**item) for item in data.get("movers", ())),
+            map=None if data.get("map") is None else _read_map(data["map"]),
             curve=None if data.get("curve") is None else _read_curve(data["curve"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -159,6 +163,10 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 def _read_figure(data: Mapping[str, Any]) -> Figure:
     return Figure(**{**data, "interval": _maybe_interval(data["interval"])})
+
+
+def _read_map(data: Mapping[str, Any]) -> ScanMap:
+    return ScanMap(tuple(MapPoint(**point) for point in data["points"]), data["kept"])
 
 
 def _curve(curve: LearningCurve) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Integrated gradients through the adapted model: the model's own answer, complete, local, and nothing changed by it."""
+"""Integrated gradients through the adapted model: its own answer, complete, local, and nothing changed by it."""
 
 from __future__ import annotations
 
