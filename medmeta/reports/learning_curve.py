@@ -76,7 +76,7 @@ def learning_curve_figure(curve: LearningCurve) -> go.Figure:
             "dash" if palette.class_dash(i) == "solid" else palette.class_dash(i),
             2,
             # Side by side, so that no bar hides another.
-            0.06 * (i + 1),
+            0.02 * (i + 1),
         )
     shots = sorted({point.shots for growth in curve.growths for point in growth.points})
     figure.update_xaxes(

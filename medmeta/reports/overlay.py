@@ -34,7 +34,10 @@ def overlay_png(picture: NDArray[np.uint8], heat: NDArray[np.float64], opacity: 
         opacity: of the strongest place, in [0, 1].
     """
     base = Image.fromarray(picture).convert("RGB")
-    base.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    scale = SIDE / max(base.size)
+    base = base.resize(
+        (max(1, round(base.width * scale)), max(1, round(base.height * scale))), Image.Resampling.LANCZOS
+    )
     smooth = gaussian_filter(heat, SMOOTH)
     strongest = float(np.percentile(np.abs(smooth), 99.5)) or 1.0
     share = np.clip(smooth / strongest, -1.0, 1.0).astype(np.float32)

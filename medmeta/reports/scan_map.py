@@ -55,6 +55,14 @@ def map_figure(evaluation: Evaluation, found: ScanMap, chosen: str | None = None
                 for point in own
             ],
             hovertemplate="%{text}<extra></extra>",
+            showlegend=False,
+        )
+        # The legend names the colour; the marks of the first scan may be those of a mistake.
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"size": 11, "color": palette.class_colour(i)},
             name=palette.plotly_text(label, 22, 2),
         )
         middle = _middle(found.points, label)
@@ -89,8 +97,18 @@ def map_figure(evaluation: Evaluation, found: ScanMap, chosen: str | None = None
             hoverinfo="skip",
             showlegend=False,
         )
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(showticklabels=False, showgrid=False, zeroline=False, showline=True, linecolor=palette.GRID)
+    for update, title in (
+        (figure.update_xaxes, "Main direction in which the scans differ"),
+        (figure.update_yaxes, "Second direction"),
+    ):
+        update(
+            title={"text": title, "standoff": 8},
+            showticklabels=False,
+            showgrid=False,
+            zeroline=False,
+            showline=True,
+            linecolor=palette.GRID,
+        )
     figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0})
     return finish(figure, height=420)
 

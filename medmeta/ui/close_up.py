@@ -71,6 +71,7 @@ def close_up(
         )
         case = ordered[position]
         case_cards([case], evaluation.classes, thumbnails, key=f"card-{chosen}", columns=1)
+    with map_side:
         entry = next((each for each in context.store.entries(task.id) if each.scan_id == case.scan_id), None)
         if entry is None or context.store.signature(task.id) != run.signature:
             st.caption("Scans or labels have changed: adapt again to ask where this answer comes from.")

@@ -63,6 +63,6 @@ def _scans(items: Sequence[tuple[Suspect | Mover, str]], thumbnails: Mapping[str
 def next_steps_panel(evaluation: Evaluation) -> None:
     """What to do now, the most urgent first."""
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**:material/checklist: What now**")
+        st.markdown("**:material/checklist: Next steps, the most urgent first**")
         steps = enumerate(next_steps(evaluation), start=1)
         st.markdown("\n".join(f"{number}. {md(step)}" for number, step in steps))
