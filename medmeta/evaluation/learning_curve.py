@@ -25,9 +25,13 @@ from medmeta.tasks.task import Task
 FEWEST = 3
 #: Without a query set the patients of each class are left out in at most so many parts.
 PARTS = 5
-#: About so many models are adapted in all, and each part is drawn at least and at most so often.
-FITS = 240
-REPEATS = (3, 20)
+#: About so many models are adapted in all, fewer beyond so many scans, where each takes longer.
+FITS, SCANS = 240, 40
+#: Every patient is tested at least once, and at most so often.
+MOST_REPEATS = 20
+#: Two further patients of each class, one better and one worse by this share of the draws, keep the interval of a
+#: gain open where nobody differs; chosen by its coverage (`benchmarks.learning_curve`).
+FURTHER = 0.25
 #: Most sizes of support measured with all classes growing, and with one.
 SIZES, CLASS_SIZES = 5, 3
 
@@ -67,7 +71,7 @@ def learning_curve(
     query: Task | None = None,
     *,
     seed: int = 0,
-    fits: int = FITS,
+    fits: int | None = None,
     progress: Progress = silent,
 ) -> LearningCurve | None:
     """Adapt to smaller supports and predict patients that are in none of them.
@@ -79,7 +83,7 @@ def learning_curve(
         query: patients to test on; None leaves patients of the support out, about one of each class at a time, and
             draws from the rest.
         seed: of every draw.
-        fits: about how many models to adapt.
+        fits: about how many models to adapt; :data:`FITS` where None.
         progress: may raise to cancel.
 
     Returns:
@@ -98,7 +102,8 @@ def learning_curve(
     for i, found in enumerate(by_class):
         own = len(found) - (0 if query is not None else -(-len(found) // parts))
         plan += [(i, size) for size in sizes_up_to(max(own, 1), CLASS_SIZES)]
-    repeats = min(max(fits // (parts * len(plan)), REPEATS[0]), REPEATS[1])
+    budget = FITS * SCANS // max(len(support.scans), SCANS) if fits is None else fits
+    repeats = min(max(budget // (parts * len(plan)), 1), MOST_REPEATS)
     tested = support if query is None else query
     table = _Units.of(tested, support.classes)
     hits = np.zeros((len(plan), len(table.labels)))
@@ -258,8 +263,7 @@ class _Units:
     ) -> Interval:
         """Student's interval of a weighted mean difference, patient by patient within each class.
 
-        Two further patients of each class, one better and one worse in half of the draws, keep a width where
-        nobody differs.
+        Two further patients of each class (:data:`FURTHER`) keep a width where nobody differs.
 
         References:
             Bonett DG, Price RM. Adjusted Wald confidence interval for a difference of binomial proportions based on
@@ -269,7 +273,7 @@ class _Units:
         spare = 0
         for label in np.unique(self.labels[weights > 0]):
             own = self.labels == label
-            values = np.append(differences[own], [0.5, -0.5])
+            values = np.append(differences[own], [FURTHER, -FURTHER])
             share = float(weights[own].sum())
             value += share * float(values.mean())
             variance += share**2 * float(values.var(ddof=1)) / len(values)
