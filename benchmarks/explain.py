@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,13 +154,16 @@ def main() -> None:
             if model.predict([scan]).labels[0] != SPOT:
                 continue
             called += 1
+            started = time.perf_counter()
             told = explain(model, scan, towards=SPOT, against=PLAIN)
+            seconds = time.perf_counter() - started
             smooth = gaussian_filter(random.normal(size=told.heat.shape), SMOOTH)
             row = {
                 "spot": on_spot(told.heat, spot),
                 "even": float(spot.mask(len(told.heat)).mean()),
                 "random": on_spot(smooth, spot),
                 "error": told.left_over,
+                "seconds": seconds,
             }
             if called <= options.shuffled:
                 row["labels shuffled"] = alike(told, explain(other, scan, towards=SPOT, against=PLAIN))
@@ -177,6 +181,7 @@ def main() -> None:
         print(f"| {whole.name} | {called} of {len(tests)} | {' | '.join(cells)} |", flush=True)
     cells = [_mean(everything[key]) for key in ("spot", "even", "random")]
     print(f"| all | {len(everything['spot'])} | {' | '.join(cells)} | {np.median(everything['error']):.2f} |")
+    print(f"\n{np.median(everything['seconds']):.1f} s an explanation (median, one thread)")
     print("\nRank correlation with the explanation of the model itself:")
     for key in ("labels shuffled", "last stage shuffled", "all stages shuffled"):
         print(f"- {key}: {_mean(everything[key])} over {len(everything[key])} scans")
