@@ -4,8 +4,8 @@ python -m benchmarks.suspects --data ../shared/data/meta-train/*.zip [--trials 4
 
 Each trial draws two classes of a data set and five patients of each, gives one of the ten scans the label of the other
 class, and leaves each patient out in turn. Chance would put the scan among three of ten in 30 % of trials. The
-workbench ranks by refits with every other label (first column); the other columns rank by how far a learner's
-left-out answer speaks against the label.
+workbench ranks by refits with every other label (first column), and names only those that then fit better (second);
+the other columns rank by how far a learner's left-out answer speaks against the label.
 """
 
 from __future__ import annotations
@@ -71,7 +71,11 @@ def trial(planted: Planted, learners: Sequence[Learner]) -> Mapping[str, int]:
     places = {}
     if isinstance(first, Similar):
         found = influences(first.similarities(task), task.targets, task.groups, len(task.classes))
-        places[f"{first.name}, relabelled"] = rank(found.evidence, planted.position)
+        place = rank(found.evidence, planted.position)
+        places[f"{first.name}, relabelled"] = place
+        # The workbench names only those with whose other label the rest fits better.
+        named = found.evidence[planted.position] > 0
+        places[f"{first.name}, named"] = place if named else len(task.scans)
     readings = leave_out(learners, task, leave_one_group_out(task.groups, task.targets), silent)
     return places | {
         learner.name: rank(doubts(cases, task.classes), planted.position)
