@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medmeta.errors import ModelError, TaskError
 from medmeta.evaluation import metrics
 from medmeta.evaluation.further import further_figures, reliability_points
-from medmeta.evaluation.influence import Similar, influences
+from medmeta.evaluation.influence import MOST_SCANS, Similar, influences
 from medmeta.evaluation.intervals import paired_difference, scan_share
 from medmeta.evaluation.leakage import find_leaks
 from medmeta.evaluation.learning_curve import learning_curve
@@ -116,7 +116,7 @@ def evaluate(
 
 def _about_labels(draft: Evaluation, learner: Learner, support: Task) -> Evaluation:
     """Which labels are disputed, and which scans decide most; by refits where the learner allows them."""
-    if not isinstance(learner, Similar):
+    if not isinstance(learner, Similar) or len(support.scans) > MOST_SCANS:
         return replace(draft, suspects=suspects(draft.cases, draft.classes))
     found = influences(learner.similarities(support), support.targets, support.groups, len(support.classes))
     named = suspects(draft.cases, draft.classes, influences=found)
