@@ -102,7 +102,7 @@ def map_figure(evaluation: Evaluation, found: ScanMap, chosen: str | None = None
         (figure.update_yaxes, "Second direction"),
     ):
         update(
-            title={"text": title, "standoff": 8},
+            title={"text": title, "standoff": 16},
             showticklabels=False,
             showgrid=False,
             zeroline=False,
