@@ -9,18 +9,22 @@ import streamlit as st
 
 from medmeta.errors import MedMetaError
 from medmeta.evaluation.cases import sorted_by_worst
+from medmeta.evaluation.conformal import conformal_rule
 from medmeta.evaluation.result import Evaluation
 from medmeta.reports.figures import comparison_figure, confusion_figure, roc_figure
 from medmeta.ui.cases import case_cards, case_table
+from medmeta.ui.close_up import close_up
 from medmeta.ui.decision import sureness_panel, threshold_panel
 from medmeta.ui.downloads import run_downloads
 from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.evidence import further_table, next_steps_panel, suspects_panel
 from medmeta.ui.figures import follow_theme, ground, themed
 from medmeta.ui.guard import ADAPT, PREDICT, open_page
+from medmeta.ui.learning_curve import learning_curve_panel
 from medmeta.ui.results import comparison_table, headline_panel, limits_panel, notes_panel, per_class_table
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
 from medmeta.ui.scan_table import data_uri
+from medmeta.ui.sets import sets_panel
 from medmeta.ui.task_panel import heading
 from medmeta.ui.text import count, md
 
@@ -84,6 +88,12 @@ def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
         st.info("No scan is in this cell.", icon=":material/check:")
 
 
+def question(text: str) -> None:
+    """A part of the page, named by what a clinician asks."""
+    st.divider()
+    st.header(text, anchor=False)
+
+
 def main() -> None:
     context = open_page("Evaluate")
     need_task(context)
@@ -112,7 +122,7 @@ def main() -> None:
         return
     stale_notice(context, task, job)
     uris = {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()}
-    st.caption("Is it good?")
+    question("Is it good?")
     headline_panel(evaluation)
     notes_panel(evaluation.notes)
     limits_panel()
@@ -129,7 +139,7 @@ def main() -> None:
             config={"displayModeBar": False},
         )
         comparison_table(evaluation)
-    st.caption("For whom not?")
+    question("For whom not?")
     st.subheader("Which ones it gets wrong", anchor=False)
     confusion(evaluation, folder, job.id)
     st.subheader("Each class", anchor=False)
@@ -143,14 +153,18 @@ def main() -> None:
     st.plotly_chart(
         themed(roc_figure(evaluation)), key=f"roc-{job.id}-{ground()}", config={"displayModeBar": False}
     )
-    threshold_panel(evaluation, f"threshold-{job.id}")
-    sureness_panel(evaluation, job.id)
-    further_table(evaluation)
-    st.caption("Why?")
-    suspects_panel(evaluation, uris)
     st.subheader("All cases, worst mistakes first", anchor=False)
     case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
+    question("Why?")
+    close_up(context, task, job, evaluation, folder, uris)
+    suspects_panel(evaluation, uris)
+    question("What now?")
     next_steps_panel(evaluation)
+    learning_curve_panel(evaluation, job.id)
+    threshold_panel(evaluation, f"threshold-{job.id}")
+    sureness_panel(evaluation, job.id)
+    sets_panel(evaluation, conformal_rule(evaluation.cases, evaluation.classes))
+    further_table(evaluation)
     st.subheader("Take it with you", anchor=False)
     run_downloads(evaluation, folder)
     follow_theme(ground())

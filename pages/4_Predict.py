@@ -7,15 +7,18 @@ from pathlib import Path
 import streamlit as st
 
 from medmeta.errors import MedMetaError
+from medmeta.evaluation.conformal import ConformalRule, conformal_rule
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports.words import headline, span
 from medmeta.ui.downloads import file_stem
 from medmeta.ui.empty import empty_state, need_task
+from medmeta.ui.explanation import explanation_panel
 from medmeta.ui.guard import ADAPT, Context, open_page
 from medmeta.ui.job_panel import ended_badly, live_job
 from medmeta.ui.readings import reading_cards
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
 from medmeta.ui.scan_table import data_uri
+from medmeta.ui.sets import sets_panel
 from medmeta.ui.task_panel import heading
 from medmeta.ui.text import count, md
 from medmeta.ui.upload_panel import notices_panel, upload_panel
@@ -45,7 +48,13 @@ def read_button(context: Context, task: TaskInfo, run: Job, folder: Path, unread
 
 
 def answers(
-    context: Context, task: TaskInfo, entries: list[Entry], said: dict[str, Reading], folder: Path
+    context: Context,
+    task: TaskInfo,
+    run: Job,
+    entries: list[Entry],
+    said: dict[str, Reading],
+    folder: Path,
+    rule: ConformalRule | None,
 ) -> None:
     """Cards on the left, the viewer on the right, then what can be taken away."""
     read = [entry for entry in entries if entry.scan_id in said]
@@ -56,10 +65,15 @@ def answers(
     cards_side, viewer_side = st.columns([3, 2], gap="medium")
     with cards_side:
         opened = reading_cards(
-            context, [(entry, said[entry.scan_id]) for entry in read], thumbnails(folder), key=task.id
+            context,
+            [(entry, said[entry.scan_id]) for entry in read],
+            thumbnails(folder),
+            key=task.id,
+            rule=rule,
         )
     with viewer_side:
         viewer(context, opened)
+        explanation_panel(context, task, run, folder, opened)
     with st.container(horizontal=True):
         st.download_button(
             "Readings (CSV)",
@@ -127,7 +141,10 @@ def main() -> None:
     if latest is not None:
         ended_badly(latest, doing="Reading the scans", advice="The scans are still here. Try again below.")
     read_button(context, task, run, folder, [entry for entry in entries if entry.scan_id not in said])
-    answers(context, task, entries, said, folder)
+    rule = conformal_rule(evaluation.cases, evaluation.classes)
+    answers(context, task, run, entries, said, folder, rule)
+    if any(entry.scan_id in said for entry in entries):
+        sets_panel(evaluation, rule)
     with st.popover("Delete the new scans", icon=":material/delete:", type="tertiary"):
         st.markdown(
             "Deletes the copies kept in this workspace and cannot be undone. Your original files are not touched."

@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 from medmeta.errors import ModelError, TaskError
 from medmeta.evaluation import metrics
 from medmeta.evaluation.further import further_figures, reliability_points
+from medmeta.evaluation.influence import MOST_SCANS, Similar, influences
 from medmeta.evaluation.intervals import paired_difference, scan_share
 from medmeta.evaluation.leakage import find_leaks
+from medmeta.evaluation.learning_curve import learning_curve
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, QUERY_SET, Case, Comparison, Evaluation
-from medmeta.evaluation.suspects import suspects
+from medmeta.evaluation.scan_map import scan_map
+from medmeta.evaluation.suspects import movers, suspects
 from medmeta.learners.base import Learner, Prediction, TaskModel
+from medmeta.learners.frozen import FrozenTaskModel
 from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
 from medmeta.tasks.splits import Fold, leave_one_group_out
@@ -68,7 +72,9 @@ def evaluate(
     model = learner.adapt(support, progress=part(progress, 0.0, 0.5))
     seconds = time.perf_counter() - started
     learners = [learner, *baselines]
-    rest = part(progress, 0.5, 1.0)
+    # Heads on features already known: hundreds of smaller supports take seconds.
+    quick = isinstance(model, FrozenTaskModel)
+    rest = part(progress, 0.5, 0.75 if quick else 1.0)
     if query is None:
         tested = support
         all_cases = leave_out(learners, support, folds, rest)
@@ -94,13 +100,27 @@ def evaluate(
         ),
         further=further_figures(draft.cases, draft.classes, seed=seed),
         reliability=reliability_points(draft.cases, draft.classes),
-        suspects=suspects(draft.cases, draft.classes) if query is None else (),
     )
+    if query is None:
+        draft = _about_labels(draft, learner, support)
     scans = support.scans + (() if query is None else query.scans)
     labels = support.labels + (() if query is None else query.labels)
     draft = replace(draft, leaks=find_leaks(scans, labels, seed=seed))
+    if isinstance(model, FrozenTaskModel):
+        draft = replace(draft, map=scan_map(model, support, query))
+        curve = learning_curve(learner, support, query, seed=seed, progress=part(progress, 0.75, 1.0))
+        draft = replace(draft, curve=curve)
     progress(1.0, "Evaluated")
     return model, replace(draft, notes=collect_notes(draft, support, query, len(folds)))
+
+
+def _about_labels(draft: Evaluation, learner: Learner, support: Task) -> Evaluation:
+    """Which labels are disputed, and which scans decide most; by refits where the learner allows them."""
+    if not isinstance(learner, Similar) or len(support.scans) > MOST_SCANS:
+        return replace(draft, suspects=suspects(draft.cases, draft.classes))
+    found = influences(learner.similarities(support), support.targets, support.groups, len(support.classes))
+    named = suspects(draft.cases, draft.classes, influences=found)
+    return replace(draft, suspects=named, movers=movers(draft.cases, found))
 
 
 def _folds(support: Task, query: Task | None) -> list[Fold]:

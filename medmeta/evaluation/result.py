@@ -130,7 +130,9 @@ class Suspect:
     """A scan of the support whose label is worth a second look.
 
     ``suggested`` is what the model, adapted without its patient, finds most probable; ``doubt`` in (0, 1] how much
-    more probable than ``label``.
+    more probable than ``label``. Where refits with other labels were made, ``suggested`` is the label by which all
+    left-out readings together become most likely, and ``evidence`` (natural logarithm, above 0) by how much; ``doubt``
+    is then the lead of ``suggested``, and may be below 0.
     """
 
     file: str
@@ -139,6 +141,84 @@ class Suspect:
     label: str
     suggested: str
     doubt: float
+    evidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A scan of the support that decides more than others do: without its patient the other patients read otherwise.
+
+    ``moved`` is the mean change of their probabilities, in [0, 1]; ``usual`` the median of that over the support.
+    """
+
+    file: str
+    scan_id: str
+    group: str
+    label: str
+    moved: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """``share`` right with supports of ``shots`` patients a class, or all of a class that has fewer."""
+
+    shots: int
+    share: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a figure grows with the patients learned from.
+
+    Attributes:
+        figure: ``"accuracy"``, ``"balanced accuracy"`` or ``"sensitivity"``, of patients.
+        of: the class whose patients grow while the others all stay; empty where all classes grow together.
+        points: from one patient up to all there are.
+        gain: share with all of them minus share with half of them.
+        gain_interval: of the gain, 95 %; where classes grow, of all classes at once (Bonferroni).
+    """
+
+    figure: str
+    of: str
+    points: tuple[CurvePoint, ...]
+    gain: float
+    gain_interval: Interval
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Figures on patients left out, with smaller supports drawn ``repeats`` times; ``growths`` of every class."""
+
+    growths: tuple[Growth, ...]
+    repeats: int
+    n_groups: int
+
+    def growth(self, figure: str, of: str = "") -> Growth:
+        """The growth of a figure with all classes, or with one."""
+        return next(each for each in self.growths if (each.figure, each.of) == (figure, of))
+
+
+@dataclass(frozen=True)
+class MapPoint:
+    """A scan on the plane of `ScanMap`; ``learned`` where it is one of the support."""
+
+    scan_id: str
+    file: str
+    group: str
+    label: str
+    x: float
+    y: float
+    learned: bool
+
+
+@dataclass(frozen=True)
+class ScanMap:
+    """Scans on a plane; ``kept`` is the share of the variance between them that it shows."""
+
+    points: tuple[MapPoint, ...]
+    kept: float
 
 
 @dataclass(frozen=True)
@@ -180,6 +260,10 @@ class Evaluation:
         reliability: points of the reliability diagram; empty with too few patients.
         leaks: what tells the classes apart without the disease.
         suspects: labels worth a second look, the most disputed first; only where patients were left out.
+        movers: scans that move the boundary most, the strongest first; only where patients were left out.
+        map: the scans on a plane; None where the features are not frozen, or in an earlier evaluation.
+        curve: how the figures grow with the patients learned from; None where there are too few, where adapting
+            takes long, or in an evaluation saved before there was one.
     """
 
     task: str
@@ -205,3 +289,6 @@ class Evaluation:
     reliability: tuple[ReliabilityPoint, ...] = ()
     leaks: tuple[Leak, ...] = ()
     suspects: tuple[Suspect, ...] = ()
+    movers: tuple[Mover, ...] = ()
+    map: ScanMap | None = None
+    curve: LearningCurve | None = None

@@ -12,12 +12,18 @@ from medmeta.evaluation.result import (
     Case,
     ClassFigures,
     Comparison,
+    CurvePoint,
     Evaluation,
     Figure,
+    Growth,
     Interval,
     Leak,
+    LearningCurve,
+    MapPoint,
+    Mover,
     PatientCount,
     ReliabilityPoint,
+    ScanMap,
     Suspect,
 )
 from medmeta.notice import RESEARCH_USE_ONLY
@@ -54,6 +60,9 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "reliability": [asdict(point) for point in evaluation.reliability],
         "leaks": [asdict(leak) for leak in evaluation.leaks],
         "suspects": [asdict(suspect) for suspect in evaluation.suspects],
+        "movers": [asdict(mover) for mover in evaluation.movers],
+        "map": None if evaluation.map is None else asdict(evaluation.map),
+        "curve": None if evaluation.curve is None else _curve(evaluation.curve),
     }
 
 
@@ -90,6 +99,9 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             reliability=tuple(ReliabilityPoint(**item) for item in data.get("reliability", ())),
             leaks=tuple(Leak(**item) for item in data.get("leaks", ())),
             suspects=tuple(Suspect(**item) for item in data.get("suspects", ())),
+            movers=tuple(Mover(**item) for item in data.get("movers", ())),
+            map=None if data.get("map") is None else _read_map(data["map"]),
+            curve=None if data.get("curve") is None else _read_curve(data["curve"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MedMetaError(
@@ -151,6 +163,47 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 def _read_figure(data: Mapping[str, Any]) -> Figure:
     return Figure(**{**data, "interval": _maybe_interval(data["interval"])})
+
+
+def _read_map(data: Mapping[str, Any]) -> ScanMap:
+    return ScanMap(tuple(MapPoint(**point) for point in data["points"]), data["kept"])
+
+
+def _curve(curve: LearningCurve) -> dict[str, Any]:
+    return {
+        "repeats": curve.repeats,
+        "n_groups": curve.n_groups,
+        "growths": [
+            {
+                "figure": growth.figure,
+                "of": growth.of,
+                "points": [{**asdict(point), "interval": _pair(point.interval)} for point in growth.points],
+                "gain": growth.gain,
+                "gain_interval": _pair(growth.gain_interval),
+            }
+            for growth in curve.growths
+        ],
+    }
+
+
+def _read_curve(data: Mapping[str, Any]) -> LearningCurve:
+    return LearningCurve(
+        tuple(
+            Growth(
+                item["figure"],
+                item["of"],
+                tuple(
+                    CurvePoint(point["shots"], point["share"], _interval(point["interval"]))
+                    for point in item["points"]
+                ),
+                item["gain"],
+                _interval(item["gain_interval"]),
+            )
+            for item in data["growths"]
+        ),
+        data["repeats"],
+        data["n_groups"],
+    )
 
 
 def _case(case: Case, classes: tuple[str, ...]) -> dict[str, Any]:

@@ -68,12 +68,15 @@ class FrozenTaskModel:
 
     def predict(self, scans: Sequence[Scan], *, progress: Progress = silent) -> Prediction:
         """Predict scans; nothing is changed, and a scan alone gets the answer it gets in a batch."""
-        if self.space is None:
-            z = embed(self.extractor.extract(scans, progress=progress))
-        else:
-            z = self.space.embed(scans, progress=progress)
+        z = self.embed(scans, progress=progress)
         chances = self.stack.probabilities(z).numpy()
         return judged(self.classes, chances, z, self.support, self.members, self.usual_distance)
+
+    def embed(self, scans: Sequence[Scan], *, progress: Progress = silent) -> Tensor:
+        """``(m, D)`` float64 unit-length features, as :attr:`support` holds them."""
+        if self.space is None:
+            return embed(self.extractor.extract(scans, progress=progress))
+        return self.space.embed(scans, progress=progress)
 
     def save(self, folder: Path) -> None:
         """Write ``model.safetensors`` and its card ``model.json`` into ``folder``."""
@@ -109,6 +112,11 @@ class FrozenLearner:
     name: str
     heads: tuple[HeadSetting, ...]
     extractor: FeatureExtractor
+
+    def similarities(self, support: Task) -> Tensor:
+        """Cosines of the support's scans, ``(n, n)`` float64."""
+        z = embed(self.extractor.extract(support.scans))
+        return z @ z.T
 
     def adapt(self, support: Task, *, progress: Progress = silent) -> FrozenTaskModel:
         """Learn the support's classes.

@@ -49,6 +49,10 @@ class MetaLearner:
         """Compute and remember what both trunks see in scans that will be asked about often."""
         self.space.twin.extract(scans, progress=progress)
 
+    def similarities(self, support: Task) -> torch.Tensor:
+        """Inner products of the support's scans where the adaptation starts, ``(n, n)`` float64."""
+        return self.model.similarities(feature_task(support, self.space.embed(support.scans)))
+
     def adapt(self, support: Task, *, progress: Progress = silent) -> FrozenTaskModel:
         """Learn the support's classes.
 

@@ -6,6 +6,7 @@ Means see what is there, deviations and covariances texture, and maxima the smal
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ def statistic_sizes(channels: int) -> tuple[int, ...]:
     return channels, channels, channels, k * (k + 1) // 2
 
 
-def map_statistics(maps: Tensor) -> tuple[Tensor, ...]:
+def map_statistics(maps: Tensor, root: Callable[[Tensor], Tensor] = torch.sqrt) -> tuple[Tensor, ...]:
     """Mean, deviation and maximum of each channel over space, and the channels' covariances.
 
     The covariances are a compact bilinear pooling (Gao et al. 2016, arXiv:1511.06062), here over orthonormal
@@ -29,19 +30,20 @@ def map_statistics(maps: Tensor) -> tuple[Tensor, ...]:
 
     Args:
         maps: ``(n, C, rows, columns)``.
+        root: the square root; another one may have another slope.
 
     Returns:
         ``(n, C)`` three times and ``(n, k * (k + 1) / 2)``, the upper triangle row by row.
     """
     mean = maps.mean(dim=(2, 3))
-    deviation = maps.var(dim=(2, 3), correction=0).sqrt()
+    deviation = root(maps.var(dim=(2, 3), correction=0))
     spread = (maps - mean[:, :, None, None]).flatten(2)
     if maps.shape[1] > DIRECTIONS:
         spread = cosines(maps.shape[1], DIRECTIONS).to(maps) @ spread
     covariance = spread @ spread.mT / spread.shape[2]
     rows, columns = torch.triu_indices(covariance.shape[1], covariance.shape[1], device=maps.device)
     pairs = covariance[:, rows, columns]
-    return mean, deviation, maps.amax(dim=(2, 3)), pairs.sign() * pairs.abs().sqrt()
+    return mean, deviation, maps.amax(dim=(2, 3)), pairs.sign() * root(pairs.abs())
 
 
 def cosines(size: int, count: int) -> Tensor:

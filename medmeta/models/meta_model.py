@@ -242,6 +242,15 @@ class MetaModel(EpisodicModel):
             for i, task in enumerate(tasks)
         ]
 
+    def similarities(self, task: FeatureTask) -> Tensor:
+        """``(n, n)`` inner products of an embedded support in the space where its adaptation starts."""
+        with torch.no_grad():
+            batch = self.prepare([task])
+            descriptors = self.describe(batch, [torch.Generator()]) if self._reads_descriptors else None
+            _, weights, gains = self.layout.split(self.begin(batch, descriptors).vector)
+            found = batch.products
+            return kernel(found.gram, found.along, found.along, weights, gains)[0]
+
     def _across(self, vector: Tensor, alpha: Tensor, batch: TaskBatch) -> Tensor:
         """Scores ``(T, m, C)`` of the queries by fits with dual coefficients ``alpha``."""
         _, weights, gains = self.layout.split(vector)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medmeta.evaluation.notes import FEW_PATIENTS, quoted
-from medmeta.evaluation.result import Evaluation, Figure, Interval, Suspect
+from medmeta.evaluation.result import Evaluation, Figure, Interval, Mover, Suspect
+from medmeta.reports.learning_curve import bottleneck
 from medmeta.reports.palette import shortened
 from medmeta.reports.words import decimal, percent, span
 
@@ -48,15 +49,40 @@ def figure_rows(evaluation: Evaluation) -> tuple[FigureRow, ...]:
 
 def disputed(suspect: Suspect) -> str:
     """Why a label is worth a second look, in one sentence."""
+    if suspect.evidence is None:
+        return (
+            f"Labelled {quoted(suspect.label)}; the model, adapted without this patient, rather says "
+            f"{quoted(suspect.suggested)}, by a lead of {round(100 * suspect.doubt)} points of probability."
+        )
+    alone = (
+        f"says {quoted(suspect.suggested)} instead, by {round(100 * suspect.doubt)} points of probability"
+        if suspect.doubt > 0
+        else "does not dispute it"
+    )
     return (
-        f"Labelled {quoted(suspect.label)}; the model, adapted without this patient, rather says "
-        f"{quoted(suspect.suggested)}, by a lead of {round(100 * suspect.doubt)} points of probability."
+        f"Labelled {quoted(suspect.label)}. Were it {quoted(suspect.suggested)}, the labels of all patients together "
+        f"would fit better. The model adapted without this patient {alone}."
     )
 
 
+def moving(mover: Mover) -> str:
+    """How much a scan decides, in one sentence."""
+    return (
+        f"Labelled {quoted(mover.label)}. Without this patient the probabilities of the others change by "
+        f"{decimal(100 * mover.moved)[:-1]} points on average; without another, by {decimal(100 * mover.usual)[:-1]}."
+    )
+
+
+MOVERS_HELP = (
+    "Each patient was left out and the model fitted again to the rest. A scan that changes the reading of many others "
+    "is not wrong for that, but it is the one whose label must be right."
+)
+
+
 SUSPECTS_HELP = (
-    "Each scan was read by a model that had learned from the other patients only. A label it disputes strongly may "
-    "be wrong, or the scan unusual: it cannot tell which. Correct a label only if you find it wrong yourself."
+    "Each label was changed in turn and the model fitted again: does it then read the patients left out better? A "
+    "label so disputed may be wrong, or the scan unusual: it cannot tell which. Correct a label only if you find it "
+    "wrong yourself."
 )
 
 
@@ -80,6 +106,9 @@ def _steps(evaluation: Evaluation) -> Iterator[str]:
     if small:
         # Of the small classes the one found worst gains most from more patients.
         worst = min(small, key=lambda figures: (figures.sensitivity or 0.0, figures.n_groups))
+        grown = None if evaluation.curve is None else bottleneck(evaluation.curve)
+        if grown is not None:  # the learning curve knows better than the present figures
+            worst = next(figures for figures in known if figures.label == grown.of)
         yield (
             f"Add patients, of {quoted(worst.label)} first: it has {worst.n_groups} and "
             f"{percent(worst.sensitivity)} of its {worst.n_scans} scans were found."

@@ -109,14 +109,19 @@ def nearest_scans(answer: Answer, thumbnails: Mapping[str, str], *, most: int = 
 
 
 def case_cards(
-    ordered: Sequence[Case], classes: Sequence[str], thumbnails: Mapping[str, str], *, key: str
+    ordered: Sequence[Case],
+    classes: Sequence[str],
+    thumbnails: Mapping[str, str],
+    *,
+    key: str,
+    columns: int = 2,
 ) -> None:
     """Cases as cards, a page at a time."""
     pages = -(-len(ordered) // CARDS_A_PAGE)
     page = min(int(st.session_state.get(key, 1)), max(pages, 1))
-    columns = st.columns(2)
+    places = st.columns(columns)
     for position, case in enumerate(ordered[(page - 1) * CARDS_A_PAGE : page * CARDS_A_PAGE]):
-        with columns[position % 2].container(border=True):
+        with places[position % columns].container(border=True):
             image_side, text_side = st.columns([1, 3])
             picture = thumbnails.get(case.scan_id)
             if picture is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
-from medmeta.evaluation.result import Evaluation
-from medmeta.reports.evidence import SUSPECTS_HELP, disputed, figure_rows, next_steps
+from medmeta.evaluation.result import Evaluation, Mover, Suspect
+from medmeta.reports.evidence import MOVERS_HELP, SUSPECTS_HELP, disputed, figure_rows, moving, next_steps
 from medmeta.ui.text import md
 
 
@@ -39,22 +39,30 @@ def further_table(evaluation: Evaluation) -> None:
 
 
 def suspects_panel(evaluation: Evaluation, thumbnails: Mapping[str, str]) -> None:
-    """Labels worth a second look, with their pictures."""
-    if not evaluation.suspects:
-        return
-    st.subheader("Labels worth a second look", anchor=False, help=SUSPECTS_HELP)
-    for column, suspect in zip(st.columns(len(evaluation.suspects)), evaluation.suspects, strict=True):
+    """Labels worth a second look, and the scans that decide most, with their pictures."""
+    if evaluation.suspects:
+        st.subheader("Labels worth a second look", anchor=False, help=SUSPECTS_HELP)
+        _scans([(item, disputed(item)) for item in evaluation.suspects], thumbnails)
+    if evaluation.movers:
+        with st.expander("Scans that decide most: are their labels right?", icon=":material/balance:"):
+            st.caption(MOVERS_HELP)
+            _scans([(item, moving(item)) for item in evaluation.movers], thumbnails)
+
+
+def _scans(items: Sequence[tuple[Suspect | Mover, str]], thumbnails: Mapping[str, str]) -> None:
+    """Scans side by side, each with its picture and one sentence."""
+    for column, (item, sentence) in zip(st.columns(3), items, strict=False):
         with column.container(border=True, height="stretch"):
-            picture = thumbnails.get(suspect.scan_id)
+            picture = thumbnails.get(item.scan_id)
             if picture is not None:
-                st.image(picture, width=128, alt=f"Scan labelled {suspect.label}")
-            st.markdown(f"**{md(suspect.file)}**")
-            st.caption(md(disputed(suspect)))
+                st.image(picture, width=128, alt=f"Scan labelled {item.label}")
+            st.markdown(f"**{md(item.file)}**")
+            st.caption(md(sentence))
 
 
 def next_steps_panel(evaluation: Evaluation) -> None:
     """What to do now, the most urgent first."""
     with st.container(border=True, gap="xsmall"):
-        st.markdown("**:material/checklist: What now**")
+        st.markdown("**:material/checklist: Next steps, the most urgent first**")
         steps = enumerate(next_steps(evaluation), start=1)
         st.markdown("\n".join(f"{number}. {md(step)}" for number, step in steps))

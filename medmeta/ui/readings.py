@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from medmeta.evaluation.conformal import ConformalRule
+from medmeta.reports.conformal import set_words
 from medmeta.ui.cases import CARDS_A_PAGE, doubts, nearest_scans, probability_bars
 from medmeta.ui.guard import Context
 from medmeta.ui.scan_table import thumbnail_uri
@@ -15,7 +17,12 @@ from medmeta.workspace.records import Entry
 
 
 def reading_cards(
-    context: Context, answers: Sequence[tuple[Entry, Reading]], thumbnails: Mapping[str, str], *, key: str
+    context: Context,
+    answers: Sequence[tuple[Entry, Reading]],
+    thumbnails: Mapping[str, str],
+    *,
+    key: str,
+    rule: ConformalRule | None = None,
 ) -> Entry:
     """Draw a page of cards; returns the scan to open in the viewer.
 
@@ -23,13 +30,14 @@ def reading_cards(
         answers: at least one scan with its reading.
         thumbnails: data addresses of the scans learned from, by scan id.
         key: sets the state of one task apart from another's.
+        rule: says which labels belong to a scan's set; None where too few patients stand behind one.
     """
     pages = -(-len(answers) // CARDS_A_PAGE)
     page_key, view_key = f"readings-page-{key}", f"readings-view-{key}"
     page = min(int(st.session_state.get(page_key, 1)), pages)
     for entry, reading in answers[(page - 1) * CARDS_A_PAGE : page * CARDS_A_PAGE]:
         with st.container(border=True):
-            _card(context, entry, reading, thumbnails, view_key)
+            _card(context, entry, reading, thumbnails, view_key, rule)
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.pagination(pages, key=page_key)
@@ -40,7 +48,12 @@ def reading_cards(
 
 
 def _card(
-    context: Context, entry: Entry, reading: Reading, thumbnails: Mapping[str, str], view_key: str
+    context: Context,
+    entry: Entry,
+    reading: Reading,
+    thumbnails: Mapping[str, str],
+    view_key: str,
+    rule: ConformalRule | None,
 ) -> None:
     image_side, answer_side = st.columns([1, 4])
     with image_side:
@@ -57,6 +70,8 @@ def _card(
         text_side.caption(md(entry.file))
         for text in reasons:
             text_side.markdown(f":orange[:material/warning:] {text}")
+        if rule is not None:
+            text_side.caption(md(set_words(rule.labels(reading.probabilities, reading.classes), rule)))
         with bars_side:
             probability_bars(reading, reading.classes)
         nearest_scans(reading, thumbnails)

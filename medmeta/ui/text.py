@@ -14,7 +14,9 @@ def md(text: object) -> str:
     Every character Markdown, HTML, LaTeX or Streamlit's directives act on is escaped, lines are joined, and
     a word joiner keeps web and mail addresses from turning into links.
     """
-    line = " ".join(str(text).split())
+    line = re.sub(
+        r"[^\S\u00a0]+", " ", str(text)
+    ).strip()  # a no-break space keeps a number and its unit together
     line = re.sub(r"(?i)(:)(?=//)|(www)(?=\.)|(@)", lambda found: found.group(0) + "\u2060", line)
     return _PUNCTUATION.sub(r"\\\1", line)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from medmeta.errors import MedMetaError
+from medmeta.evaluation.learning_curve import learning_curve
 from medmeta.evaluation.protocols import evaluate
 from medmeta.evaluation.result import Evaluation
 from medmeta.evaluation.serialise import from_json, to_json
@@ -30,6 +31,15 @@ def evaluation(make: Any, new_learner: Any) -> Evaluation:
 def test_round_trip_is_exact(evaluation: Evaluation) -> None:
     text = json.dumps(to_json(evaluation), allow_nan=False)
     assert from_json(json.loads(text)) == evaluation
+
+
+def test_a_learning_curve_comes_back(evaluation: Evaluation, make: Any, learner: Any) -> None:
+    rows = [("ab"[k], f"{'ab'[k]}{i}", 20 * k + i) for k in range(2) for i in range(4)]
+    whole = replace(evaluation, curve=learning_curve(learner, make(rows)))
+    assert whole.curve is not None
+    assert from_json(json.loads(json.dumps(to_json(whole), allow_nan=False))) == whole
+    earlier = {key: value for key, value in to_json(whole).items() if key != "curve"}
+    assert from_json(earlier).curve is None
 
 
 def test_keys_of_the_command_line(evaluation: Evaluation) -> None:

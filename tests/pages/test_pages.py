@@ -298,3 +298,32 @@ def test_predict_with_a_gone_model(open_page, runner, store, task_id, adapted):
     fresh = open_page("4_Predict.py", task=task_id)
     assert not fresh.exception
     assert "did not work" in fresh.error[0].value
+
+
+# Why
+
+
+def test_an_answer_is_explained_by_a_job_and_shown_again(open_page, store, runner, task_id, adapted):
+    app = open_page("3_Evaluate.py", task=task_id)
+    button(app, "Show the places").click().run()
+    assert not app.exception
+    (job,) = runner.jobs(task_id, "explain")
+    assert runner.wait(job.id, 120).state == "done"
+    again = open_page("3_Evaluate.py", task=task_id)
+    assert not again.exception
+    said = texts(again)
+    assert "Orange places speak for" in said or "the parts do not add up" in said
+    assert not unescaped(said)
+    store.set_label(task_id, [store.entries(task_id)[0].id], "other")
+    assert "adapt again to ask where" in texts(open_page("3_Evaluate.py", task=task_id))
+
+
+def test_a_damaged_explanation_says_so(open_page, runner, task_id, adapted):
+    app = open_page("3_Evaluate.py", task=task_id)
+    button(app, "Show the places").click().run()
+    (job,) = runner.jobs(task_id, "explain")
+    job = runner.wait(job.id, 120)
+    (runner.result(job) / "explanation.json").write_text('{"heat": [1]}')
+    again = open_page("3_Evaluate.py", task=task_id)
+    assert not again.exception
+    assert "ask for it again" in again.error[0].value

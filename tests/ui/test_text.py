@@ -33,6 +33,10 @@ def test_every_special_character_is_escaped(text):
     assert re.sub(r"\\(_|[^\w\s])", r"\1", escaped).replace("\u2060", "") == " ".join(text.split())
 
 
+def test_a_number_stays_beside_its_unit():
+    assert md("52\u00a0% and\n 94\u00a0%") == "52\u00a0% and 94\u00a0%"
+
+
 def test_addresses_do_not_become_links():
     for text in ("https://evil.example", "www.evil.example", "me@evil.example"):
         assert "\u2060" in md(text)
