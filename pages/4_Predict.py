@@ -9,7 +9,7 @@ import streamlit as st
 from medmeta.errors import MedMetaError
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports.words import headline, span
-from medmeta.ui.downloads import file_stem
+from medmeta.ui.downloads import file_stem, readings_download
 from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.guard import ADAPT, Context, open_page
 from medmeta.ui.job_panel import ended_badly, live_job
@@ -45,7 +45,12 @@ def read_button(context: Context, task: TaskInfo, run: Job, folder: Path, unread
 
 
 def answers(
-    context: Context, task: TaskInfo, entries: list[Entry], said: dict[str, Reading], folder: Path
+    context: Context,
+    task: TaskInfo,
+    entries: list[Entry],
+    said: dict[str, Reading],
+    folder: Path,
+    learner: str,
 ) -> None:
     """Cards on the left, the viewer on the right, then what can be taken away."""
     read = [entry for entry in entries if entry.scan_id in said]
@@ -69,6 +74,7 @@ def answers(
             icon=":material/table:",
             on_click="ignore",
         )
+        readings_download([said[entry.scan_id] for entry in read], read, learner, file_stem(task.name))
 
 
 def thumbnails(folder: Path) -> dict[str, str]:
@@ -127,7 +133,7 @@ def main() -> None:
     if latest is not None:
         ended_badly(latest, doing="Reading the scans", advice="The scans are still here. Try again below.")
     read_button(context, task, run, folder, [entry for entry in entries if entry.scan_id not in said])
-    answers(context, task, entries, said, folder)
+    answers(context, task, entries, said, folder, evaluation.learner)
     with st.popover("Delete the new scans", icon=":material/delete:", type="tertiary"):
         st.markdown(
             "Deletes the copies kept in this workspace and cannot be undone. Your original files are not touched."

@@ -146,8 +146,8 @@ def test_support_as_query_is_refused_with_the_files(
     [
         (["scan", "nowhere"], "no such folder or file"),
         (["predict", "--model", "nowhere", "--scans", "nowhere"], "missing or unreadable"),
-        (["report", "nowhere", "--html", "x.html"], "run the adaptation again"),
-        (["report", "nowhere"], "--html FILE or --pdf FILE"),
+        (["report", "nowhere", "--html", "x.html"], "no folder of a run"),
+        (["report", "nowhere"], "--bundle FILE or --verify"),
     ],
 )
 def test_mistakes_are_told_in_a_line(
