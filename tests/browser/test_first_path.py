@@ -62,7 +62,9 @@ def test_everything_can_be_taken_away(
 ) -> None:
     open_page(page, server, "Evaluate", task=adapted.task_id, job=adapted.job_id)
     page.get_by_role("heading", name="Take it with you").wait_for()
-    assert json.loads(downloaded(page, "Everything (JSON)")) == adapted.evaluation
+    everything = json.loads(downloaded(page, "Everything (JSON)"))
+    assert [len(checklist["items"]) for checklist in everything.pop("checklists")] == [44, 52]
+    assert everything == adapted.evaluation
     rows = list(csv.DictReader(io.StringIO(downloaded(page, "Cases (CSV)").decode("utf-8"))))
     told = {(row["file"], row["patient"], row["label"], row["predicted"]) for row in rows}
     cases = adapted.evaluation["per_case"]
