@@ -24,9 +24,10 @@ def auroc_interval(
 
     It holds every area whose standard error, as Hanley and McNeil's model has it at that area, reaches the one
     found; so it keeps its width at a perfect ranking and needs no large sample. Scans of one patient are worth
-    fewer independent ones: their number is divided by DeLong's variance summed by patient (Obuchowski's) over the
-    same for independent scans, between 1 and what full dependence would give. Few patients tell that ratio badly, so
-    it is drawn towards full dependence as if two more patients had shown it. `benchmarks.coverage` compares.
+    fewer independent ones: their number is divided by DeLong's variance summed by patient (Obuchowski's) over that
+    of independent scans (DeLong's or the model's, the smaller), between 1 and what full dependence would give. Few
+    patients tell that ratio badly, so it is drawn towards full dependence as if two more patients had shown it.
+    `benchmarks.coverage` compares.
 
     Args:
         is_class: n flags, true for scans of the class.
@@ -53,11 +54,10 @@ def auroc_interval(
 
 
 def _newcombe(area: float, own: float, others: float, confidence: float) -> Interval:
-    z, half = float(norm.ppf(1 - (1 - confidence) / 2)), (own + others) / 2 - 1
+    z = float(norm.ppf(1 - (1 - confidence) / 2))
 
     def error(true: float) -> float:
-        shape = 1 + half * ((1 - true) / (2 - true) + true / (1 + true))
-        return z * float(np.sqrt(true * (1 - true) * shape / (own * others)))
+        return z * float(np.sqrt(_model_variance(true, own, others)))
 
     # Both functions are 0 at the ends without a limit being there.
     edge = 1e-9
@@ -67,6 +67,12 @@ def _newcombe(area: float, own: float, others: float, confidence: float) -> Inte
     if area < 1 - edge:
         high = float(brentq(lambda true: true - area - error(true), max(area, edge), 1 - edge))
     return Interval(low, high)
+
+
+def _model_variance(area: float, own: float, others: float) -> float:
+    """Hanley and McNeil's variance of the area of independent scans, both sides taken as large as their mean."""
+    half = (own + others) / 2 - 1
+    return area * (1 - area) * (1 + half * ((1 - area) / (2 - area) + area / (1 + area))) / (own * others)
 
 
 def _scans_a_patient(side: list[str]) -> float:
@@ -83,7 +89,11 @@ def _design_effect(kernel: NDArray[np.float64], own: list[str], others: list[str
         kernel, [f"own {i}" for i in range(len(own))], [f"other {i}" for i in range(len(others))]
     )
     together = _variance(kernel, own, others)
-    found = min(max(together / alone, 1.0), full) if alone > 0 else full
+    found = full
+    if alone > 0:
+        # The model's own variance is the measure where scores are spread unlike it, as on two sides of unequal spread.
+        independent = min(alone, _model_variance(float(kernel.mean()), *kernel.shape))
+        found = min(max(together / independent, 1.0), full)
     patients = len({*own, *others})
     return float(np.exp((patients * np.log(found) + 2 * np.log(full)) / (patients + 2)))
 

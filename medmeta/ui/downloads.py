@@ -63,16 +63,15 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
             write_bundle(folder, target)
             return target.read_bytes()
 
-    offers: list[tuple[str, str, str, str, Callable[[], str | bytes], str | None]] = [
-        ("Report (HTML)", f"{stem}-report.html", "text/html", ":material/description:", html, None),
-        ("Report (PDF)", f"{stem}-report.pdf", "application/pdf", ":material/picture_as_pdf:", pdf, None),
+    offers: list[tuple[str, str, str, str, Callable[[], str | bytes]]] = [
+        ("Report (HTML)", f"{stem}-report.html", "text/html", ":material/description:", html),
+        ("Report (PDF)", f"{stem}-report.pdf", "application/pdf", ":material/picture_as_pdf:", pdf),
         (
             "Report (DICOM)",
             f"{stem}-dicom.zip",
             "application/zip",
             ":material/hospital:",
             dicom,
-            "A Structured Report with every figure and a picture of the first page, for an archive. Research use only.",
         ),
         (
             "Cases (CSV)",
@@ -80,7 +79,6 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
             "text/csv",
             ":material/table:",
             lambda: cases_csv(evaluation),
-            None,
         ),
         (
             "Figures (CSV)",
@@ -88,7 +86,6 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
             "text/csv",
             ":material/table:",
             lambda: figures_csv(evaluation),
-            None,
         ),
         (
             "Everything (JSON)",
@@ -96,7 +93,6 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
             "application/json",
             ":material/data_object:",
             as_json,
-            "All figures, cases, provenance, and the CLAIM and TRIPOD+AI checklists.",
         ),
     ]
     room = kept_bytes(folder)
@@ -108,15 +104,17 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
                 "application/zip",
                 ":material/inventory_2:",
                 bundle,
-                "Scans, labels and figures without names of files and patients. Whoever has it can repeat the "
-                "evaluation and compare every figure. The pixels are in it: look for burned-in text first.",
             )
         )
     with st.container(horizontal=True):
-        for label, name, mime, icon, make, told in offers:
-            st.download_button(
-                label, make, name, mime, icon=icon, on_click="ignore", key=f"download-{name}", help=told
-            )
+        for label, name, mime, icon, make in offers:
+            st.download_button(label, make, name, mime, icon=icon, on_click="ignore", key=f"download-{name}")
+    st.caption(
+        "HTML, PDF and JSON hold the CLAIM and TRIPOD+AI checklists, filled as far as the program knows. DICOM is for "
+        "an archive: a Structured Report and a picture of the first page, research use only. With the ZIP, a reviewer can "
+        "repeat the evaluation: scans, labels and figures without names of files and patients. Its pixels may show "
+        "burned-in text, so look first."
+    )
     if room is not None and room > MOST_DOWNLOADED:
         st.caption(
             f"The scans of this run take {room >> 20} MiB, too much for a browser. In the shell, "
@@ -152,8 +150,6 @@ def readings_download(readings: Sequence[Reading], entries: Sequence[Entry], lea
         "application/zip",
         icon=":material/hospital:",
         on_click="ignore",
-        help="One Structured Report a patient, for an archive. They name scans by a UID made from the pixels, because "
-        "the original one is removed on reading. Research use only.",
     )
 
 
