@@ -111,8 +111,8 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
             st.download_button(label, make, name, mime, icon=icon, on_click="ignore", key=f"download-{name}")
     st.caption(
         "HTML, PDF and JSON hold the CLAIM and TRIPOD+AI checklists, filled as far as the program knows. DICOM is for "
-        "an archive: a Structured Report and a picture of the first page, research use only. With the ZIP, a reviewer can "
-        "repeat the evaluation: scans, labels and figures without names of files and patients. Its pixels may show "
+        "an archive: a Structured Report and a picture of the first page, research use only. With the ZIP, a reviewer "
+        "can repeat the evaluation: scans, labels and figures without names of files and patients. Its pixels may show "
         "burned-in text, so look first."
     )
     if room is not None and room > MOST_DOWNLOADED:
