@@ -118,7 +118,7 @@ def _declining(evaluation: Evaluation) -> Section:
             Table(
                 ("Answers from", "Patients answered", "Right among them", "95 % interval"),
                 rows,
-                (0, 1, 2, 3),
+                (1, 2, 3),
                 (40, 46, 46, 46),
                 title,
             ),
@@ -155,7 +155,7 @@ def _reliability(evaluation: Evaluation) -> Section:
             Table(
                 ("Mean probability of the answer", "Answers right", "Scans"),
                 rows,
-                (0, 1, 2),
+                (1, 2),
                 (70, 50, 50),
                 title,
             ),
