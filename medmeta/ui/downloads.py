@@ -70,7 +70,7 @@ def run_downloads(evaluation: Evaluation, folder: Path) -> None:
             "Report (DICOM)",
             f"{stem}-dicom.zip",
             "application/zip",
-            ":material/hospital:",
+            ":material/local_hospital:",
             dicom,
         ),
         (
@@ -148,7 +148,7 @@ def readings_download(readings: Sequence[Reading], entries: Sequence[Entry], lea
         dicom,
         f"{stem}-readings-dicom.zip",
         "application/zip",
-        icon=":material/hospital:",
+        icon=":material/local_hospital:",
         on_click="ignore",
     )
 

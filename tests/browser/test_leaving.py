@@ -25,7 +25,7 @@ from medmeta.workspace.verify import verify_run
 
 def move(page: Page, percent: int) -> None:
     """Move the threshold's handle with the keyboard, as a person without a mouse does."""
-    slider = page.get_by_role("slider", name="Call it from this probability on")
+    slider = page.get_by_test_id("stSlider").get_by_role("slider")
     slider.scroll_into_view_if_needed()
     slider.focus()
     now = int(slider.get_attribute("aria-valuenow") or "0")
