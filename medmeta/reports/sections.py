@@ -174,7 +174,7 @@ def _classes(evaluation: Evaluation) -> Section:
         for item in evaluation.per_class
     )
     return Section(
-        "classes",
+        "each-class",
         "Each class",
         (
             Chart(

@@ -28,10 +28,10 @@ def move(page: Page, percent: int) -> None:
     slider = page.get_by_test_id("stSlider").get_by_role("slider")
     slider.scroll_into_view_if_needed()
     slider.focus()
-    now = int(slider.get_attribute("aria-valuenow") or "0")
+    now = int(slider.input_value())
     for _ in range(abs(percent - now)):
         slider.press("ArrowRight" if percent > now else "ArrowLeft")
-    expect(slider).to_have_attribute("aria-valuenow", str(percent))
+    expect(slider).to_have_value(str(percent))
     page.wait_for_timeout(700)  # the slider tells its value half a second after the last key
     settle(page)
 

@@ -110,6 +110,12 @@ def test_figures_in_the_report_equal_the_json(page: Page, evaluation: Evaluation
     assert scripts["classes"] == data["classes"]
 
 
+def test_no_id_stands_twice(page: Page) -> None:
+    """A section once had the id of the script's data, which the script then could not read."""
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+
+
 def test_every_scan_has_a_row_with_its_cell(page: Page, evaluation: Evaluation) -> None:
     cells = [attrs["data-cell"] for tag, attrs in page.elements if tag == "tr" and "data-cell" in attrs]
     n = len(evaluation.classes)

@@ -99,7 +99,7 @@ def test_each_class(saved: dict[str, Any], tables: dict[str, list[list[str]]], p
         ]
         for item in saved["per_class"]
     ]
-    assert spaced(tables["classes"])[1:] == expected
+    assert spaced(tables["each-class"])[1:] == expected
     for row in expected:
         assert " ".join(row) in paper
 
