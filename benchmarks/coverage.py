@@ -1,11 +1,12 @@
 """Whether the 95 % intervals cover the truth 95 % of the time, by simulation.
 
-python -m benchmarks.coverage [--draws 2000] [--icc 0.3] [--seed 0]
+python -m benchmarks.coverage [--draws 2000] [--icc 0.3] [--spread 1] [--seed 0]
 
 Patients are right with a chance of their own (beta-distributed; ``--icc`` is the correlation of two scans of one
 patient), true shares run from 0.55 to 0.95. For each interval: how often it holds the truth, the mean over the
 true shares, and in brackets the lowest of them. AUROC: normal scores with a patient's own shift, true areas 0.7, 0.8
-and 0.9, as many patients with as without the class, an eighth of the draws. The naive interval beside each counts all
+and 0.9, as many patients with as without the class, the class's scores ``--spread`` times as wide as the others', an
+eighth of the draws. The naive interval beside each counts all
 scans as if they were independent: Wald's, and for the AUROC the same interval with every scan a patient.
 """
 
@@ -22,7 +23,7 @@ from scipy.stats import binom, norm
 
 from benchmarks.machine import describe
 from medmeta.evaluation.intervals import clopper_pearson, scan_share, wilson
-from medmeta.evaluation.ranking import delong
+from medmeta.evaluation.ranking import auroc_interval
 from medmeta.evaluation.result import Interval
 
 PATIENTS = (6, 10, 20, 50, 100, 200)
@@ -93,21 +94,24 @@ def coverage_of_scans(
 
 
 def coverage_of_areas(
-    n: int, scans: int, icc: float, draws: int, random: np.random.Generator
+    n: int, scans: int, icc: float, draws: int, random: np.random.Generator, spread: float = 1.0
 ) -> tuple[list[float], list[float]]:
-    """Coverage at each true area of DeLong's interval by patients, and by scans."""
+    """Coverage at each true area of the AUROC's interval by patients, and by scans."""
     flags = np.repeat(np.arange(n) % 2 == 0, scans)
     patients = np.repeat(np.arange(n), scans)
     by_patient = [str(patient) for patient in patients]
     by_scan = [str(scan) for scan in range(len(patients))]
     ours, naive = [], []
     for area in AREAS:
-        apart = float(norm.ppf(area)) * 2**0.5
+        apart = float(norm.ppf(area)) * (1 + spread**2) ** 0.5
         hits = np.zeros((draws, 2), dtype=bool)
         for draw in range(draws):
             shift, noise = random.normal(size=n)[patients], random.normal(size=len(patients))
-            score = apart * flags + (icc**0.5 * shift + (1 - icc) ** 0.5 * noise if scans > 1 else noise)
-            hits[draw] = [covers(delong(list(flags), list(score), g), area) for g in (by_patient, by_scan)]
+            drawn = icc**0.5 * shift + (1 - icc) ** 0.5 * noise if scans > 1 else noise
+            score = apart * flags + np.where(flags, spread, 1.0) * drawn
+            hits[draw] = [
+                covers(auroc_interval(list(flags), list(score), g), area) for g in (by_patient, by_scan)
+            ]
         ours.append(float(hits[:, 0].mean()))
         naive.append(float(hits[:, 1].mean()))
     return ours, naive
@@ -117,7 +121,7 @@ def told(values: Sequence[float]) -> str:
     return f"{100 * float(np.mean(values)):.1f} ({100 * min(values):.1f})"
 
 
-def row(n: int, scans: int, icc: float, draws: int, random: np.random.Generator) -> list[str]:
+def row(n: int, scans: int, icc: float, draws: int, random: np.random.Generator, spread: float) -> list[str]:
     """One line of the table."""
     drawn = [draw_right(share, n, scans, icc, draws, random) for share in SHARES]
 
@@ -125,7 +129,7 @@ def row(n: int, scans: int, icc: float, draws: int, random: np.random.Generator)
     def naive(correct: int) -> Interval:
         return wald(correct, n * scans)
 
-    areas = coverage_of_areas(n, scans, icc, max(draws // 8, 10), random) if n >= 10 else None
+    areas = coverage_of_areas(n, scans, icc, max(draws // 8, 10), random, spread)
     counts = [coverage_of_counts(interval, n, SHARES) for interval in (clopper_pearson, mid_p, wilson)]
     return [
         str(n),
@@ -133,7 +137,7 @@ def row(n: int, scans: int, icc: float, draws: int, random: np.random.Generator)
         *map(told, counts),
         told(coverage_of_scans(lambda right, m: scan_share(right.tolist(), [m] * n), drawn, scans)),
         told(coverage_of_scans(lambda right, m: naive(int(right.sum())), drawn, scans)),
-        *(map(told, areas) if areas else ("–", "–")),
+        *map(told, areas),
     ]
 
 
@@ -143,6 +147,7 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=2000)
     parser.add_argument("--icc", type=float, default=0.3)
+    parser.add_argument("--spread", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(describe(options.seed))
@@ -161,7 +166,10 @@ def main() -> None:
     for scans in (1, 5):
         for n in PATIENTS:
             random = np.random.default_rng((options.seed, n, scans))
-            print(f"| {' | '.join(row(n, scans, options.icc, options.draws, random))} |", flush=True)
+            print(
+                f"| {' | '.join(row(n, scans, options.icc, options.draws, random, options.spread))} |",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

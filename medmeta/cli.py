@@ -1,7 +1,7 @@
 """The command line: the same path as the workbench, for the shell and for checks.
 
 Results go to standard output and, with ``--json``, to a file; progress and refusals go to standard error.
-Exit status: 0 done, 1 refused with a reason, 2 wrong usage.
+Exit status: 0 done, 1 refused with a reason, 2 wrong usage, 3 an evaluation that does not come out the same.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from medmeta import __version__
 from medmeta.cli_bench import add_bench
+from medmeta.cli_report import add_report
 from medmeta.cli_train import add_train
 from medmeta.console import bar, write
 from medmeta.errors import MedMetaError, TaskError
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("medmeta: stopped", file=sys.stderr)
         return 130
-    return 0
+    return int(result.get("exit_status", 0))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,10 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--scans", type=Path, required=True, metavar="SRC", help="folder, ZIP or one scan")
     predict.add_argument("--device", default="auto", help="auto, cpu or cuda")
 
-    report = command("report", _report, "Write the report of a run.")
-    report.add_argument("run_folder", type=Path, metavar="RUN", help="folder that adapt wrote")
-    report.add_argument("--html", type=Path, metavar="FILE")
-    report.add_argument("--pdf", type=Path, metavar="FILE")
+    add_report(command)
     add_train(command)
     add_bench(commands)
     return parser
@@ -215,26 +213,6 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
         **intake_json(found),
         "research_use_only": RESEARCH_USE_ONLY,
     }
-
-
-def _report(options: argparse.Namespace) -> dict[str, Any]:
-    from medmeta.reports.html import html_report
-    from medmeta.reports.pdf import pdf_report
-    from medmeta.workspace.run import load_run, load_thumbnails
-
-    if options.html is None and options.pdf is None:
-        raise MedMetaError("name at least one file to write: --html FILE or --pdf FILE")
-    evaluation = load_run(options.run_folder)
-    thumbnails = load_thumbnails(options.run_folder)
-    written = {}
-    if options.html is not None:
-        write(options.html, html_report(evaluation, thumbnails=thumbnails))
-        written["html"] = str(options.html)
-    if options.pdf is not None:
-        write(options.pdf, pdf_report(evaluation, thumbnails=thumbnails))
-        written["pdf"] = str(options.pdf)
-    print("wrote " + ", ".join(written.values()))
-    return {"written": written}
 
 
 def intake_json(found: Intake) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from medmeta.errors import MedMetaError
 from medmeta.evaluation.conformal import ConformalRule, conformal_rule
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.reports.words import headline, span
-from medmeta.ui.downloads import file_stem
+from medmeta.ui.downloads import file_stem, readings_download
 from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.explanation import explanation_panel
 from medmeta.ui.guard import ADAPT, Context, open_page
@@ -55,6 +55,7 @@ def answers(
     said: dict[str, Reading],
     folder: Path,
     rule: ConformalRule | None,
+    learner: str,
 ) -> None:
     """Cards on the left, the viewer on the right, then what can be taken away."""
     read = [entry for entry in entries if entry.scan_id in said]
@@ -83,6 +84,7 @@ def answers(
             icon=":material/table:",
             on_click="ignore",
         )
+        readings_download([said[entry.scan_id] for entry in read], read, learner, file_stem(task.name))
 
 
 def thumbnails(folder: Path) -> dict[str, str]:
@@ -142,7 +144,7 @@ def main() -> None:
         ended_badly(latest, doing="Reading the scans", advice="The scans are still here. Try again below.")
     read_button(context, task, run, folder, [entry for entry in entries if entry.scan_id not in said])
     rule = conformal_rule(evaluation.cases, evaluation.classes)
-    answers(context, task, run, entries, said, folder, rule)
+    answers(context, task, run, entries, said, folder, rule, evaluation.learner)
     if any(entry.scan_id in said for entry in entries):
         sets_panel(evaluation, rule)
     with st.popover("Delete the new scans", icon=":material/delete:", type="tertiary"):

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+import pypdfium2
 from PIL import Image
 
 from medmeta.learners.base import TaskModel
@@ -23,6 +24,19 @@ def pdf_text(pdf: bytes) -> str:
         except zlib.error:
             continue
     return "\n".join(parts).replace("\\(", "(").replace("\\)", ")")
+
+
+def read_pages(pdf: bytes) -> list[str]:
+    """The text of each page as a PDF reader has it, whatever font it is in; runs of white space are one space."""
+    document = pypdfium2.PdfDocument(pdf)
+    try:
+        return [" ".join(page.get_textpage().get_text_range().split()) for page in document]
+    finally:
+        document.close()
+
+
+def read_pdf(pdf: bytes) -> str:
+    return " ".join(read_pages(pdf))
 
 
 def stripes(seed: int, *, upright: bool) -> bytes:

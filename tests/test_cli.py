@@ -110,6 +110,27 @@ def test_predict_agrees_with_the_python_interface(
     assert all(row["nearest"][0]["similarity"] == pytest.approx(1.0) for row in rows)  # the support itself
 
 
+def test_report_repeats_the_evaluation_and_says_where_it_differs(
+    run: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, told = tmp_path / "bundle.zip", tmp_path / "told.json"
+    assert main(["report", str(run[0]), "--bundle", str(bundle), "--dicom", str(tmp_path / "dicom")]) == 0
+    assert sorted(path.name for path in (tmp_path / "dicom").iterdir()) == ["report.dcm", "summary.dcm"]
+    assert main(["report", str(bundle), "--verify", "--json", str(told)]) == 0
+    assert "the same: " in capsys.readouterr().out
+    result = json.loads(told.read_text())
+    assert result["verification"]["same"] is True
+    assert [len(checklist["items"]) for checklist in result["checklists"]] == [44, 52]
+    copy = shutil.copytree(run[0], tmp_path / "copy")
+    saved = json.loads((copy / "evaluation.json").read_text())
+    saved["balanced_accuracy"] += 0.02
+    (copy / "evaluation.json").write_text(json.dumps(saved))
+    assert main(["report", str(copy), "--verify", "--json", str(told)]) == 3
+    assert "balanced_accuracy: saved " in capsys.readouterr().out
+    (difference,) = json.loads(told.read_text())["verification"]["differences"]
+    assert difference["where"] == "balanced_accuracy"
+
+
 def test_report_holds_the_same_figures(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     html, pdf = tmp_path / "r.html", tmp_path / "r.pdf"
     assert main(["report", str(run[0]), "--html", str(html), "--pdf", str(pdf)]) == 0
@@ -146,8 +167,8 @@ def test_support_as_query_is_refused_with_the_files(
     [
         (["scan", "nowhere"], "no such folder or file"),
         (["predict", "--model", "nowhere", "--scans", "nowhere"], "missing or unreadable"),
-        (["report", "nowhere", "--html", "x.html"], "run the adaptation again"),
-        (["report", "nowhere"], "--html FILE or --pdf FILE"),
+        (["report", "nowhere", "--html", "x.html"], "no folder of a run"),
+        (["report", "nowhere"], "--bundle FILE or --verify"),
     ],
 )
 def test_mistakes_are_told_in_a_line(

@@ -26,6 +26,7 @@ ROOMS = [
     "api",
     "console",
     "cli_bench",
+    "cli_report",
     "cli_train",
     "cli",
 ]

@@ -181,7 +181,7 @@ class _Table:
                 figures.append(Figure(name, label, None, None, n, why))
                 continue
             interval = (
-                ranking.delong(flags, score, groups)
+                ranking.auroc_interval(flags, score, groups)
                 if name == "AUROC"
                 else ranking.bootstrap_auroc(flags, score, groups, seed=self.seed)
             )

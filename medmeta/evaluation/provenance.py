@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from medmeta.learners.base import Learner
+from medmeta.learners.cards import weight_cards
 from medmeta.tasks.task import Task
+
+#: Packages whose version can move a figure; the report names them, and repeating an evaluation compares them.
+PACKAGES = ("medmeta", "torch", "numpy", "scipy", "scikit-learn", "pillow", "pydicom")
 
 
 def task_hash(task: Task) -> str:
@@ -24,17 +29,21 @@ def provenance(
     """Plain values, fit for JSON. ``device`` and ``query_sha256`` are None where there is none."""
     extractor = getattr(learner, "extractor", None)
     device = getattr(learner, "device_name", None) or getattr(extractor, "device_name", None)
+    scans = support.scans + (() if query is None else query.scans)
     return {
-        "medmeta": package_version("medmeta"),
-        "torch": package_version("torch"),
-        "numpy": package_version("numpy"),
-        "scikit-learn": package_version("scikit-learn"),
+        **{name: package_version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "seed": seed,
         "learner": learner.name,
         "baselines": baselines,
         "device": None if device is None else str(device),
         "folds": folds,
+        "modalities": [
+            f"{name} ({count})" for name, count in Counter(s.modality or "not named" for s in scans).items()
+        ],
+        "weights": [
+            f"{name} {card.get('sha256', '')}".strip() for name, card in weight_cards(learner.name).items()
+        ],
         "support_sha256": task_hash(support),
         "query_sha256": None if query is None else task_hash(query),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from medmeta.evaluation.decision import AbstentionPoint, ThresholdPoint, ThresholdRates
+from medmeta.evaluation.decision import AbstentionPoint, ThresholdPoint, ThresholdRates, threshold_point
 from medmeta.evaluation.notes import quoted
-from medmeta.evaluation.result import ReliabilityPoint
+from medmeta.evaluation.result import Evaluation, ReliabilityPoint
 from medmeta.reports import palette
 from medmeta.reports.figures import diagonal, finish
 from medmeta.reports.words import percent, span
@@ -93,6 +93,53 @@ def abstention_figure(curve: Sequence[AbstentionPoint], fewest: int) -> go.Figur
     figure.update_xaxes(title={"text": "Patients answered", "standoff": 12}, range=[1.04, 0], **_SHARE)
     figure.update_yaxes(title={"text": "Right among them", "standoff": 12}, range=[-0.02, 1.04], **_SHARE)
     return finish(figure, height=340)
+
+
+def net_benefit_figure(evaluation: Evaluation, labels: Sequence[str], prevalence: float) -> go.Figure:
+    """Decision curves: net benefit per 100 people at every threshold, for each of ``labels`` and for calling all.
+
+    References:
+        Vickers AJ, Elkin EB. Medical Decision Making 2006;26:565-574.
+    """
+    thresholds = [step / 100 for step in range(1, 100)]
+    figure = go.Figure()
+    policies: list[tuple[str, list[float], dict[str, object]]] = []
+    for label in labels:
+        points = [
+            threshold_point(evaluation.cases, evaluation.classes, label, threshold, prevalence)
+            for threshold in thresholds
+        ]
+        if not policies:
+            everybody = [point.call_all for point in points]
+            policies.append(("everybody", everybody, {"color": palette.OTHERS, "width": 1.5, "dash": "dash"}))
+        index = evaluation.classes.index(label)
+        line = {"color": palette.class_colour(index), "width": 2, "dash": palette.class_dash(index)}
+        policies.append((label, [point.net_benefit for point in points], line))
+    policies.append(
+        ("nobody", [0.0] * len(thresholds), {"color": palette.OTHERS, "width": 1.5, "dash": "dot"})
+    )
+    for name, values, line in policies:
+        figure.add_scatter(
+            x=thresholds,
+            y=[100 * value for value in values],
+            mode="lines",
+            line=line,
+            name=palette.plotly_text(name, 22, 2),
+            hovertemplate="from %{x:.0%}: %{y:.1f} per 100<extra></extra>",
+        )
+    # What a policy loses without end at high thresholds would flatten what matters.
+    top = 100 * prevalence
+    figure.update_xaxes(
+        title={"text": "Called from this probability on", "standoff": 12}, range=[0, 1], **_SHARE
+    )
+    figure.update_yaxes(
+        title={"text": "Net benefit per 100 people", "standoff": 12},
+        range=[-0.6 * top, 1.1 * top],
+        gridcolor=palette.GRID,
+        showgrid=True,
+        zeroline=False,
+    )
+    return finish(figure, height=360)
 
 
 def reliability_figure(points: Sequence[ReliabilityPoint]) -> go.Figure:

@@ -95,9 +95,10 @@ def confusion_figure(evaluation: Evaluation, selected: tuple[int, int] | None = 
     figure.update_yaxes(
         title={"text": "True label", "standoff": 14},
         ticktext=[
+            # A row of many is too low for several lines.
             f"{palette.plotly_text(name, 18)}<br>n = {sum(row)}"
-            if n <= 8
-            else palette.plotly_text(name, 24, 1)
+            if n <= 5
+            else f"{palette.plotly_text(name, 24, 1)}{f' (n = {sum(row)})' if n <= 8 else ''}"
             for name, row in zip(classes, counts, strict=True)
         ],
         scaleanchor="x",

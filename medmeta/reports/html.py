@@ -7,22 +7,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from medmeta.evaluation.cases import commonest_answer, label_probability, sorted_by_worst, worst_mistakes
-from medmeta.evaluation.result import Case, Evaluation
-from medmeta.learners.titles import learner_title
+from medmeta.evaluation.cases import commonest_answer
+from medmeta.evaluation.result import Evaluation
 from medmeta.notice import RESEARCH_USE_ONLY
-from medmeta.reports import evidence, figures, words
+from medmeta.reports import words
+from medmeta.reports.sections import sections
 
 TEMPLATES = Path(__file__).parent / "templates"
-#: Mistakes shown with pictures, and look-alikes beside each.
-MISTAKES, NEAREST = 6, 3
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -34,8 +31,8 @@ def html_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | Non
 
     Args:
         evaluation: what was measured.
-        thumbnails: PNG bytes by ``Scan.id``; only those of the worst mistakes, their look-alikes and
-            the disputed labels are put in. What is missing or no PNG shows as an empty frame.
+        thumbnails: PNG bytes by ``Scan.id``; only those of the scans the sections show are put in. What is
+            missing or no PNG shows as an empty frame.
     """
     pictures = thumbnails or {}
     environment = Environment(
@@ -45,10 +42,10 @@ def html_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | Non
         percent=words.percent,
         decimal=words.decimal,
         span=words.span,
-        points=words.points,
-        signed=words.signed,
         seconds=words.seconds,
-        learner_title=learner_title,
+        kind=lambda part: type(part).__name__,
+        figure=_figure,
+        image=lambda scan_id: _image(pictures.get(scan_id)),
     )
     plotly, script = _script(get_plotlyjs()), _script(_read("report.js"))
     return environment.get_template("report.html.j2").render(
@@ -56,52 +53,15 @@ def html_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | Non
         notice=RESEARCH_USE_ONLY,
         headline=words.headline(evaluation),
         meaning=words.meaning(evaluation),
-        method=words.method(evaluation),
-        figure_rows=evidence.figure_rows(evaluation),
-        suspects=[
-            {
-                "suspect": suspect,
-                "words": evidence.disputed(suspect),
-                "image": _image(pictures.get(suspect.scan_id)),
-            }
-            for suspect in evaluation.suspects
-        ],
-        suspects_help=evidence.SUSPECTS_HELP,
-        next_steps=evidence.next_steps(evaluation),
-        limits=words.LIMITS,
-        provenance=words.provenance_items(evaluation.provenance),
         guess_share=commonest_answer(evaluation.cases, evaluation.classes)[1] / evaluation.patients.n,
         right_scans=sum(case.correct for case in evaluation.cases),
-        figures={
-            "confusion": _figure(figures.confusion_figure(evaluation)),
-            "per_class": _figure(figures.per_class_figure(evaluation)),
-            "roc": _figure(figures.roc_figure(evaluation)),
-            "comparison": _figure(figures.comparison_figure(evaluation)),
-        },
-        mistakes=[_row(case, evaluation, pictures) for case in worst_mistakes(evaluation, MISTAKES)],
-        cases=[_row(case, evaluation, {}) for case in sorted_by_worst(evaluation)],
+        sections=sections(evaluation),
         classes=_data(list(evaluation.classes)),
         css=Markup(_read("report.css")),  # noqa: S704 - a file of this package
         plotly=plotly,
         script=script,
         policy=_policy(plotly, script),
     )
-
-
-def _row(case: Case, evaluation: Evaluation, pictures: Mapping[str, bytes]) -> dict[str, Any]:
-    classes = evaluation.classes
-    predicted = classes.index(case.predicted)
-    return {
-        "case": case,
-        "cell": f"{classes.index(case.label)}-{predicted}",
-        "predicted_probability": case.probabilities[predicted],
-        "label_probability": label_probability(case, classes),
-        "image": _image(pictures.get(case.scan_id)),
-        "nearest": [
-            {"image": _image(pictures.get(scan_id)), "file": file, "label": label, "similarity": similarity}
-            for scan_id, file, label, similarity in case.nearest[:NEAREST]
-        ],
-    }
 
 
 def _image(png: bytes | None) -> str | None:

@@ -44,7 +44,7 @@ def seconds(value: float) -> str:
 
 def headline(evaluation: Evaluation) -> str:
     """``"12 of 15 patients right"``."""
-    return f"{evaluation.patients.correct} of {_patients(evaluation.patients.n)} right"
+    return f"{evaluation.patients.correct} of {patients(evaluation.patients.n)} right"
 
 
 def meaning(evaluation: Evaluation) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def meaning(evaluation: Evaluation) -> tuple[str, ...]:
     count = evaluation.patients
     label, always = commonest_answer(evaluation.cases, evaluation.classes)
     sentences = [
-        f"The model read the scans of {_patients(count.n)} it had not adapted on, and was right for "
+        f"The model read the scans of {patients(count.n)} it had not adapted on, and was right for "
         f"{count.correct} of them.",
         "On many more patients of the same kind, from the same devices and read by the same people, the share it "
         f"gets right would plausibly lie between {percent(count.interval.low)} and {percent(count.interval.high)}.",
@@ -68,7 +68,7 @@ def meaning(evaluation: Evaluation) -> tuple[str, ...]:
                 for i, (name, row) in enumerate(zip(evaluation.classes, evaluation.confusion, strict=True))
             }
             told = [
-                f"{quoted(item.label)} ({hits[item.label]} of {_scans(item.n_scans)} found)"
+                f"{quoted(item.label)} ({hits[item.label]} of {scans(item.n_scans)} found)"
                 for item in hardest[:3]
             ]
             sentences.append(f"Hardest {'was' if len(hardest) == 1 else 'were'} {' and '.join(told)}.")
@@ -77,17 +77,17 @@ def meaning(evaluation: Evaluation) -> tuple[str, ...]:
 
 def method(evaluation: Evaluation) -> tuple[str, ...]:
     """How it was measured."""
-    adapted = f"{_scans(evaluation.n_support)} of {_patients(evaluation.n_support_groups)}"
+    adapted = f"{scans(evaluation.n_support)} of {patients(evaluation.n_support_groups)}"
     if evaluation.protocol == LEAVE_ONE_GROUP_OUT:
         how = (
-            f"Each of {_patients(evaluation.n_groups)} was left out once: a model was adapted on the others and "
+            f"Each of {patients(evaluation.n_groups)} was left out once: a model was adapted on the others and "
             "then read the patient left out. No patient was ever on both sides. The model that is kept adapted on "
             f"all {adapted}; the figures describe models with a little less to learn from."
         )
     else:
         how = (
-            f"The model adapted on {adapted} and then read {_scans(len(evaluation.cases))} of "
-            f"{_patients(evaluation.n_groups)} of a separate query set. No patient and no image is in both."
+            f"The model adapted on {adapted} and then read {scans(len(evaluation.cases))} of "
+            f"{patients(evaluation.n_groups)} of a separate query set. No patient and no image is in both."
         )
     return (
         how,
@@ -97,7 +97,8 @@ def method(evaluation: Evaluation) -> tuple[str, ...]:
         "more than that, by how often scans of one patient are not right or wrong together.",
         "Simple methods ran on the same patients with the same image features. Differences are per patient, with "
         "Tango's score interval for paired proportions.",
-        "AUROC is the chance that a scan of the class gets a higher probability for it than a scan of another class.",
+        "AUROC is the chance that a scan of the class gets a higher probability for it than a scan of another class; "
+        "its interval is Newcombe's score interval, scans of one patient counted as what they are worth together.",
     )
 
 
@@ -111,7 +112,7 @@ LIMITS = (
 )
 
 
-def provenance_items(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+def provenance_items(provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """Provenance as pairs of text; what is not there reads "none"."""
 
     def plain(value: object) -> str:
@@ -119,17 +120,12 @@ def provenance_items(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
             return ", ".join(map(str, value)) or "none"
         return "none" if value is None else str(value)
 
-    return [(str(key), plain(value)) for key, value in provenance.items()]
+    return tuple((str(key), plain(value)) for key, value in provenance.items())
 
 
-def provenance_line(evaluation: Evaluation) -> str:
-    """Provenance in one paragraph."""
-    return "; ".join(f"{key}: {value}" for key, value in provenance_items(evaluation.provenance))
-
-
-def _patients(n: int) -> str:
+def patients(n: int) -> str:
     return "1 patient" if n == 1 else f"{n} patients"
 
 
-def _scans(n: int) -> str:
+def scans(n: int) -> str:
     return "1 scan" if n == 1 else f"{n} scans"

@@ -1,7 +1,8 @@
 """One run: adapt, evaluate, and keep everything a person may want of it in one folder.
 
 The folder holds ``model.safetensors`` and ``model.json`` (the task model), ``evaluation.json``,
-``cases.csv`` and ``thumbs/<scan id>.png`` of every scan the evaluation names.
+``cases.csv``, ``thumbs/<scan id>.png`` of every scan the evaluation names, and what repeating it takes
+(`kept_scans`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from medmeta.progress import Progress, part, silent
 from medmeta.reports.tables import cases_csv
 from medmeta.scans.display import thumbnail
 from medmeta.tasks.task import Task
+from medmeta.workspace.kept_scans import keep_scans
 from medmeta.workspace.records import WorkspaceError
+
+EVALUATION_FILE = "evaluation.json"
 
 
 def run_task(
@@ -48,14 +52,15 @@ def run_task(
     progress(0.95, "Saving the result")
     out.mkdir(parents=True, exist_ok=True)
     model.save(out)
-    (out / "evaluation.json").write_text(json.dumps(to_json(evaluation), indent=2), encoding="utf-8")
+    (out / EVALUATION_FILE).write_text(json.dumps(to_json(evaluation), indent=2), encoding="utf-8")
     (out / "cases.csv").write_text(cases_csv(evaluation), encoding="utf-8", newline="")
     thumbs = out / "thumbs"
     thumbs.mkdir(exist_ok=True)
     scans = {scan.id: scan for task in (support, query) if task is not None for scan in task.scans}
     for number, (scan_id, scan) in enumerate(scans.items(), start=1):
         (thumbs / f"{scan_id}.png").write_bytes(thumbnail(scan))
-        progress(0.95 + 0.05 * number / len(scans), "Saving the result")
+        progress(0.95 + 0.03 * number / len(scans), "Saving the result")
+    keep_scans(out, support, query, part(progress, 0.98, 1.0))
     return evaluation
 
 
@@ -65,7 +70,7 @@ def load_run(out: Path) -> Evaluation:
     Raises:
         WorkspaceError: the folder holds no readable ``evaluation.json``.
     """
-    path = out / "evaluation.json"
+    path = out / EVALUATION_FILE
     try:
         return from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:

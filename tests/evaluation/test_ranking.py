@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import mannwhitneyu, t
+from scipy.stats import mannwhitneyu, norm
 
 from medmeta.evaluation import ranking
-from medmeta.evaluation.intervals import clopper_pearson
 
 
 def drawn(n: int = 40, seed: int = 0) -> tuple[list[bool], list[float]]:
@@ -16,39 +15,59 @@ def drawn(n: int = 40, seed: int = 0) -> tuple[list[bool], list[float]]:
     return flags, [float(random.normal(1.2 * flag, 1.0)) for flag in flags]
 
 
-def half_width(interval: object) -> float:
-    low, high = interval.low, interval.high  # type: ignore[attr-defined]
-    return float(np.log(high / (1 - high)) - np.log(low / (1 - low))) / 2
+def hanley_mcneil(area: float, m: float, n: float) -> float:
+    """Their standard error with both sides taken as large as their mean, as Newcombe's method 5 has it."""
+    q1, q2, mean = area / (2 - area), 2 * area**2 / (1 + area), (m + n) / 2
+    return float(
+        np.sqrt((area * (1 - area) + (mean - 1) * (q1 - area**2) + (mean - 1) * (q2 - area**2)) / (m * n))
+    )
 
 
-def test_one_scan_a_patient_is_delongs_variance_counted_pair_by_pair() -> None:
+def test_each_limit_is_as_far_off_as_its_own_error_allows() -> None:
     flags, scores = drawn()
-    found = ranking.delong(flags, scores, [str(i) for i in range(40)])
+    found = ranking.auroc_interval(flags, scores, [str(i) for i in range(40)])
     own = [s for s, f in zip(scores, flags, strict=True) if f]
     others = [s for s, f in zip(scores, flags, strict=True) if not f]
     area = mannwhitneyu(own, others).statistic / (len(own) * len(others))
-    first = [np.mean([float(x > y) for y in others]) for x in own]
-    second = [np.mean([float(x > y) for x in own]) for y in others]
-    variance = np.var(first, ddof=1) / len(own) + np.var(second, ddof=1) / len(others)
-    expected = t.ppf(0.975, 38) * np.sqrt(variance) / (area * (1 - area))
-    assert half_width(found) == pytest.approx(expected)
-    middle = (np.log(found.low / (1 - found.low)) + np.log(found.high / (1 - found.high))) / 2
-    assert 1 / (1 + np.exp(-middle)) == pytest.approx(area)
+    z = norm.ppf(0.975)
+    assert area - found.low == pytest.approx(z * hanley_mcneil(found.low, len(own), len(others)))
+    assert found.high - area == pytest.approx(z * hanley_mcneil(found.high, len(own), len(others)))
 
 
 def test_copies_of_a_patients_scans_bring_no_certainty() -> None:
     flags, scores = drawn()
-    once = ranking.delong(flags, scores, [str(i) for i in range(40)])
-    five = ranking.delong(flags * 5, scores * 5, [str(i) for i in range(40)] * 5)
-    naive = ranking.delong(flags * 5, scores * 5, [str(i) for i in range(200)])
+    once = ranking.auroc_interval(flags, scores, [str(i) for i in range(40)])
+    five = ranking.auroc_interval(flags * 5, scores * 5, [str(i) for i in range(40)] * 5)
+    naive = ranking.auroc_interval(flags * 5, scores * 5, [str(i) for i in range(200)])
     assert (five.low, five.high) == pytest.approx((once.low, once.high))
-    assert half_width(naive) < 0.5 * half_width(once)
+    assert naive.high - naive.low < 0.5 * (once.high - once.low)
+
+
+def test_independent_scans_of_a_patient_count_nearly_whole() -> None:
+    flags, scores = drawn(400, seed=5)
+    apart = ranking.auroc_interval(flags, scores, [str(i) for i in range(400)])
+    # Patients whose scans are not alike: each has four drawn at random.
+    joined = ranking.auroc_interval(flags, scores, [str(i % 2 + 2 * (i // 8)) for i in range(400)])
+    width = apart.high - apart.low
+    assert width <= joined.high - joined.low < 1.35 * width
+
+
+def test_one_variance_for_pairs_and_for_patients() -> None:
+    """DeLong's variance, counted by hand."""
+    flags, scores = drawn()
+    own = [s for s, f in zip(scores, flags, strict=True) if f]
+    others = [s for s, f in zip(scores, flags, strict=True) if not f]
+    first = [np.mean([float(x > y) for y in others]) for x in own]
+    second = [np.mean([float(x > y) for x in own]) for y in others]
+    kernel, mine, theirs = ranking._pairs(flags, scores, [str(i) for i in range(40)])
+    expected = np.var(first, ddof=1) / len(own) + np.var(second, ddof=1) / len(others)
+    assert ranking._variance(kernel, mine, theirs) == pytest.approx(expected)
 
 
 def test_the_bootstrap_agrees_with_delong_and_resamples_patients() -> None:
     flags, scores = drawn(200, seed=3)
     groups = [str(i // 4) for i in range(200)]
-    delong = ranking.delong(flags, scores, groups)
+    delong = ranking.auroc_interval(flags, scores, groups)
     boot = ranking.bootstrap_auroc(flags, scores, groups, seed=0)
     assert (boot.low, boot.high) == pytest.approx((delong.low, delong.high), abs=0.02)
     assert boot == ranking.bootstrap_auroc(flags, scores, groups, seed=0)
@@ -57,15 +76,29 @@ def test_the_bootstrap_agrees_with_delong_and_resamples_patients() -> None:
     assert (copies.low, copies.high) == pytest.approx((boot.low, boot.high))
 
 
-def test_a_perfect_ranking_keeps_the_exact_width() -> None:
-    flags, scores = [True] * 6 + [False] * 9, [2.0] * 6 + [1.0] * 9
-    groups = [str(i) for i in range(15)]
-    assert ranking.delong(flags, scores, groups) == clopper_pearson(6, 6)
-    assert ranking.delong(flags, [-s for s in scores], groups) == clopper_pearson(0, 6)
+def test_a_perfect_ranking_keeps_a_width_that_shrinks_with_patients() -> None:
+    limits = []
+    for n in (6, 20, 60):
+        flags, scores = [True] * n + [False] * n, [2.0] * n + [1.0] * n
+        groups = [str(i) for i in range(2 * n)]
+        found = ranking.auroc_interval(flags, scores, groups)
+        wrong = ranking.auroc_interval(flags, [-s for s in scores], groups)
+        assert (found.high, wrong.low) == (1.0, 0.0)
+        assert wrong.high == pytest.approx(1 - found.low)
+        limits.append(found.low)
+    assert 0.5 < limits[0] < limits[1] < limits[2] < 1
+
+
+def test_one_patient_with_many_scans_does_not_empty_the_other_side() -> None:
+    flags = [True] * 40 + [False] * 6
+    scores = [float(i % 7) for i in range(46)]
+    groups = ["one"] * 38 + ["two", "three"] + [f"other {i}" for i in range(6)]
+    found = ranking.auroc_interval(flags, scores, groups)
+    assert 0 <= found.low < found.high <= 1
 
 
 def test_too_few_patients_are_refused() -> None:
     with pytest.raises(ValueError, match="2 patients on each side"):
-        ranking.delong([True, True, False, False], [1, 2, 0, 3], ["a", "a", "b", "c"])
+        ranking.auroc_interval([True, True, False, False], [1, 2, 0, 3], ["a", "a", "b", "c"])
     with pytest.raises(ValueError, match="both sides"):
         ranking.bootstrap_auroc([True, True], [1, 2], ["a", "b"], seed=0)

@@ -235,7 +235,7 @@ def test_evaluate_shows_figures_and_the_cases_of_a_cell(open_page, store, task_i
     assert "of 8 patients right" in said
     assert not unescaped(said)
     assert "have changed since" not in said
-    assert len(app.download_button) == 5
+    assert len(app.download_button) == 7
     # Four patients a class are too few for a threshold, and eight for the rest.
     assert len(app.slider) == 0
     assert "found 4 and 4" in said

@@ -85,6 +85,12 @@ def build_evaluation() -> Callable[..., Evaluation]:
     return build
 
 
+@pytest.fixture(scope="module")
+def build_evaluation_module() -> Callable[..., Evaluation]:
+    """The same, for evaluations that a whole file shares."""
+    return build
+
+
 @pytest.fixture
 def png() -> bytes:
     out = BytesIO()

@@ -22,11 +22,16 @@
     Plotly.newPlot(plot, data.data, data.layout, {responsive: true, displaylogo: false, displayModeBar: false});
   });
   dark.addEventListener("change", function () { paint(ink()); });
+  var folded = Array.prototype.slice.call(document.querySelectorAll("details"));
   window.addEventListener("beforeprint", function () {
+    folded.forEach(function (part) { part.dataset.was = part.open ? "open" : ""; part.open = true; });
     paint("#111111");
     plots.forEach(function (plot) { Plotly.Plots.resize(plot); });
   });
-  window.addEventListener("afterprint", function () { paint(ink()); });
+  window.addEventListener("afterprint", function () {
+    folded.forEach(function (part) { part.open = part.dataset.was === "open"; });
+    paint(ink());
+  });
 
   var rows = Array.prototype.slice.call(document.querySelectorAll("tr[data-cell]"));
   var filter = document.getElementById("filter");
