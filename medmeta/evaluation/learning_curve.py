@@ -26,7 +26,7 @@ FEWEST = 3
 #: Without a query set the patients of each class are left out in at most so many parts.
 PARTS = 5
 #: About so many models are adapted in all, fewer beyond so many scans, where each takes longer.
-FITS, SCANS = 240, 40
+FITS, SCANS = 100, 40
 #: Every patient is tested at least once, and at most so often.
 MOST_REPEATS = 20
 #: Two further patients of each class, one better and one worse by this share of the draws, keep the interval of a

@@ -6,6 +6,7 @@ A new section is one function here, named in :func:`sections`; the HTML page and
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from medmeta.evaluation.cases import label_probability, sorted_by_worst, worst_mistakes
 from medmeta.evaluation.result import Case, Evaluation
@@ -14,7 +15,7 @@ from medmeta.reports import evidence, figures, words
 from medmeta.reports.checklists import CHECKLISTS, filled
 from medmeta.reports.model_card import card_pairs
 from medmeta.reports.section import Card, Cards, Chart, Matrix, Pairs, Part, Points, Section, Table, Text
-from medmeta.reports.sections_decision import decision_sections
+from medmeta.reports.sections_decision import decision_sections, more_scans_section
 
 #: Mistakes shown with their pictures, and look-alikes beside each.
 MISTAKES, NEAREST = 6, 3
@@ -34,12 +35,8 @@ def sections(evaluation: Evaluation) -> tuple[Section, ...]:
         _mistakes(evaluation),
         _suspects(evaluation),
         _cases(evaluation),
-        Section(
-            "next",
-            "Next steps",
-            (Points(evidence.next_steps(evaluation), "numbered"),),
-            question="What now?",
-        ),
+        replace(more_scans_section(evaluation), question="What now?"),
+        Section("next", "Next steps", (Points(evidence.next_steps(evaluation), "numbered"),)),
         Section("method", "How it was measured", (Text(words.method(evaluation)),)),
         Section("limits", "Limits", (Points(words.LIMITS),)),
         _card(evaluation),
@@ -271,11 +268,14 @@ def _mistake(case: Case, evaluation: Evaluation) -> Card:
 
 
 def _suspects(evaluation: Evaluation) -> Section:
-    parts: tuple[Part, ...] = (
-        Text((evidence.SUSPECTS_HELP,), muted=True),
-        Cards(tuple(Card(item.scan_id, item.file, evidence.disputed(item)) for item in evaluation.suspects)),
-    )
-    return Section("suspects", "Labels worth a second look", parts if evaluation.suspects else ())
+    parts: tuple[Part, ...] = ()
+    if evaluation.suspects:
+        named = [Card(item.scan_id, item.file, evidence.disputed(item)) for item in evaluation.suspects]
+        parts = (Text((evidence.SUSPECTS_HELP,), muted=True), Cards(tuple(named)))
+    if evaluation.movers:
+        most = [Card(item.scan_id, item.file, evidence.moving(item)) for item in evaluation.movers]
+        parts = (*parts, Text((f"Scans that decide most. {evidence.MOVERS_HELP}",)), Cards(tuple(most)))
+    return Section("suspects", "Labels worth a second look", parts)
 
 
 def _cases(evaluation: Evaluation) -> Section:

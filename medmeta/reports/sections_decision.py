@@ -1,4 +1,4 @@
-"""Sections for deciding: another threshold and what it is worth, declining, and whether the probabilities hold."""
+"""Sections for deciding: another threshold and its worth, declining, whether probabilities hold, and more scans."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from medmeta.evaluation.decision import (
     why_no_threshold,
 )
 from medmeta.evaluation.further import MINIMA, PREVALENCE
-from medmeta.evaluation.result import Evaluation
+from medmeta.evaluation.learning_curve import why_no_curve
+from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Evaluation, Growth
 from medmeta.reports import decision, words
+from medmeta.reports.learning_curve import CURVE_HELP, learning_curve_figure, more_scans_words
 from medmeta.reports.section import Chart, Part, Section, Table, Text
 
 #: Thresholds the report lists, fewer where there are many classes; the workbench has a slider for all.
@@ -160,4 +162,48 @@ def _reliability(evaluation: Evaluation) -> Section:
                 title,
             ),
         ),
+    )
+
+
+def more_scans_section(evaluation: Evaluation) -> Section:
+    """Whether more scans would help, and of which class."""
+    title, curve = "Would more scans help?", evaluation.curve
+    if curve is None:
+        own = evaluation.protocol == LEAVE_ONE_GROUP_OUT
+        why = why_no_curve([item.n_groups for item in evaluation.per_class], left_out=True) if own else None
+        return Section(
+            "more-scans", title, (Text((f"Not measured: it {why}." if why else "Not measured.",)),)
+        )
+    return Section(
+        "more-scans",
+        title,
+        (
+            Text((more_scans_words(curve),)),
+            Text((CURVE_HELP,), muted=True),
+            Chart(
+                "more_scans",
+                learning_curve_figure(curve),
+                "Share of left-out patients right against the patients of a class learned from",
+            ),
+            Table(
+                ("What grows", "What is counted", "With half", "With all", "Gain in points", "95 % interval"),
+                tuple(_growth_row(growth) for growth in curve.growths),
+                (2, 3, 4, 5),
+                (44, 40, 22, 22, 22, 28),
+                title,
+            ),
+        ),
+    )
+
+
+def _growth_row(growth: Growth) -> tuple[str, ...]:
+    most = growth.points[-1].shots
+    half = next(point for point in growth.points if point.shots == -(-most // 2))
+    return (
+        f"patients of {growth.of}" if growth.of else "all classes",
+        growth.figure,
+        words.percent(half.share),
+        words.percent(growth.points[-1].share),
+        words.signed(growth.gain),
+        words.points(growth.gain_interval),
     )

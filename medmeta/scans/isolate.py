@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 from medmeta.errors import MedMetaError, ScanRejectedError
-from medmeta.scans.limits import Limits
+from medmeta.scans.limits import MIB, Limits
 from medmeta.scans.scan import Scan
 from medmeta.scans.wire import (
     BrokenWireError,
@@ -38,6 +38,9 @@ _ENVIRONMENT = (
     "LANG",
     "LC_ALL",
 )
+#: glibc's allocator keeps freed pixels for the next file; by default it hands them back, and every page of every
+#: frame is asked for and cleared anew, a tenth of the time. Other C libraries ignore these.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(128 * MIB), "MALLOC_TRIM_THRESHOLD_": str(512 * MIB)}
 
 
 class Isolated:
@@ -134,7 +137,7 @@ class Isolated:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**given, **threads, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**given, **threads, **_ALLOCATOR, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
             cwd=home,
             start_new_session=True,
         )

@@ -69,7 +69,7 @@ class Pool:
     @property
     def ahead(self) -> int:
         """Files worth handing out before the first one's scan is taken: enough to keep every process busy."""
-        return 2 * self.size
+        return 8 * self.size
 
     def submit(self, data: bytes, file: str, key: bytes) -> Future[Scan]:
         """Read one file; the scans must be taken in the order their files went out, `took` called after each."""

@@ -14,7 +14,7 @@ from helpers import read_pdf
 
 from medmeta.evaluation.decision import threshold_point
 from medmeta.evaluation.further import PREVALENCE, further_figures, reliability_points
-from medmeta.evaluation.result import Evaluation
+from medmeta.evaluation.result import CurvePoint, Evaluation, Growth, Interval, LearningCurve
 from medmeta.evaluation.serialise import to_json
 from medmeta.reports.html import html_report
 from medmeta.reports.pdf import pdf_report
@@ -55,7 +55,16 @@ def complete(build_evaluation_module: Callable[..., Evaluation]) -> Evaluation:
         plain,
         further=further_figures(plain.cases, plain.classes, seed=0),
         reliability=reliability_points(plain.cases, plain.classes),
+        curve=LearningCurve(tuple(_growth(i, of) for i, of in enumerate(("", *plain.classes))), 4, 60),
     )
+
+
+def _growth(number: int, of: str) -> Growth:
+    points = tuple(
+        CurvePoint(shots, 0.4 + 0.06 * shots + 0.01 * number, Interval(0.3, 0.9)) for shots in (1, 2, 4)
+    )
+    gain = points[2].share - points[1].share
+    return Growth("balanced accuracy", of, points, gain, Interval(gain - 0.05, gain + 0.07))
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +226,24 @@ def test_the_decision_curve_is_net_benefit(complete: Evaluation) -> None:
         for x, y in list(zip(trace["x"], trace["y"], strict=True))[::20]:
             point = threshold_point(complete.cases, complete.classes, label, x, PREVALENCE)
             assert y == pytest.approx(100 * point.net_benefit)
+
+
+def test_the_learning_curve(saved: dict[str, Any], tables: dict[str, list[list[str]]], paper: str) -> None:
+    expected = []
+    for growth in saved["curve"]["growths"]:
+        low, high = (100 * edge for edge in growth["gain_interval"])
+        share_of = {point["shots"]: point["share"] for point in growth["points"]}
+        expected.append(
+            [
+                f"patients of {growth['of']}" if growth["of"] else "all classes",
+                growth["figure"],
+                share(share_of[2]),
+                share(share_of[4]),
+                f"{100 * growth['gain']:+.0f}",
+                f"{low:+.0f} to {high:+.0f}",
+            ]
+        )
+    assert spaced(tables["more-scans"])[1:] == expected
+    for row in expected:
+        assert " ".join(row) in paper
+    assert "Would more scans help?" in paper
