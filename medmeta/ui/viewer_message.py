@@ -78,7 +78,7 @@ class Pane:
         modality = f"{scan.modality} " if scan.modality else ""
         return {
             "id": self.id,
-            "title": volume.label or "no label",
+            "title": f"{volume.key.file.rpartition('/')[2]}\n{volume.label or 'no label'}",
             "text": f"{modality}scan of {scan.columns} by {scan.rows} pixels"
             + (f", {self.length} {noun.lower()}s." if self.length > 1 else "."),
             "noun": noun,

@@ -26,6 +26,11 @@ def test_three_hundred_files_are_labelled_from_the_keyboard(
     }
     task_id = create_task(page, server, "Three hundred")
     assert "300 scans added" in upload(page, folder=tmp_path / "scans", files=files)
+    # The folder's name became a label; it is no class.
+    page.get_by_role("button", name="Select all 300").click()
+    page.get_by_text("300 selected").wait_for()
+    page.get_by_test_id("stPopover").get_by_role("button", name="Label").click()
+    page.get_by_role("button", name="Remove the label").click()
     page.get_by_text("300 scans of 300 patients, 300 without a label").wait_for()
     page.get_by_text("Label one by one").click()
     settle(page)
@@ -35,33 +40,26 @@ def test_three_hundred_files_are_labelled_from_the_keyboard(
         page.locator(".labels .class").filter(has_text=name).wait_for()
     settle(page)
     buttons = page.locator(".labels .class")
-    keys = {re.sub(r"[A-Z]?\d+$", "", text): text for text in buttons.all_inner_texts()}
-    assert len(keys) == 2
+    expect(buttons).to_have_count(2)
     key = {
         name: buttons.filter(has_text=name).get_attribute("aria-keyshortcuts") for name in ("nodule", "clear")
     }
     assert None not in key.values()
     page.evaluate("document.activeElement.blur()")
-    title = page.get_by_test_id("stMarkdown").filter(has_text=re.compile(r"^.*IM\d{4}"))
-
-    def shown() -> int:
-        found = re.search(r"IM(\d{4})", title.first.inner_text())
-        assert found is not None
-        return int(found[1])
+    title = page.locator(".pane .note.tl")
 
     def press(what: str, then: int) -> float:
         """Press a key and wait until the scan that must come is on the screen."""
         start = time.perf_counter()
         page.keyboard.press(what)
-        expect(title.first).to_contain_text(f"IM{then:04d}")
+        expect(title).to_contain_text(f"IM{then:04d}")
         expect(page.locator(".pane").first).not_to_have_class(re.compile("waiting"))
         return time.perf_counter() - start
 
-    assert shown() == 0
+    expect(title).to_contain_text("IM0000")
     truth = {n: "nodule" if n % 3 == 0 else "clear" for n in range(300)}
     waits = [press(str(key[truth[n]]), n + 1) for n in range(30)]
-    print(f"key to next scan: median {statistics.median(waits):.3f} s, longest {max(waits):.3f} s")
-    assert statistics.median(waits) < QUICK
+    assert statistics.median(waits) < QUICK, waits
     expect(page.get_by_test_id("stProgress")).to_contain_text("30 of 300")
     # The viewer's own keys still are the viewer's: none of these labels anything.
     for own in ("2", "i", "+", "r", "0"):
@@ -80,10 +78,10 @@ def test_three_hundred_files_are_labelled_from_the_keyboard(
     assert {n: label for n, label in labels.items() if label} == {n: truth[n] for n in range(32) if n != 30}
     # Only those of one class, then the rest together in the table.
     choose(page, "Filter", "nodule")
-    expect(title.first).to_contain_text("IM0000")
+    expect(title).to_contain_text("IM0000")
     choose(page, "Filter", "All scans")
     page.get_by_text("Table", exact=True).click()
     settle(page)
     relabel_unlabelled(page, "clear", 269)
     page.get_by_text("300 scans of 300 patients").wait_for()
-    assert sum(entry.label == "clear" for entry in store.entries(task_id)) == 290 - 1 + 0
+    assert sum(entry.label == "clear" for entry in store.entries(task_id)) == 290

@@ -228,9 +228,6 @@ def test_a_slice_is_marked_and_two_series_scroll_together(
     assert store.signature(task_id) == before
     # Beside a series of half the step: the other one goes twice as many slices.
     second = next(scan for scan in volumes(store.entries(task_id)) if scan.label == "f")
-    page.get_by_role("textbox", name="Search").fill("")
-    page.get_by_role("textbox", name="Search").press("Enter")
-    settle(page)
     page.get_by_role("combobox", name="Beside it").click()
     page.get_by_role("option").filter(has_text=second.key.file).click()
     settle(page)

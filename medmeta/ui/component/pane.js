@@ -61,7 +61,7 @@ class Pane {
     this.info = info;
     if (other) { this.index = info.start; this.reset(); }
     this.index = Math.min(this.index, info.length - 1);
-    this.box.setAttribute("aria-label", `${info.title}. ${info.text}`);
+    this.box.setAttribute("aria-label", `${info.title.replace("\n", ", ")}. ${info.text}`);
     this.row.hidden = info.length < 2;
     this.slider.max = info.length;
     this.slider.setAttribute("aria-label", info.noun);

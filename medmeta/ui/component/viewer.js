@@ -263,7 +263,8 @@ class Viewer {
       else if (pan) { pane.x += dx; pane.y += dy; } else if (pane.level && (dx || dy)) {
         const [centre, width] = pane.level, step = Math.max(width, pane.shown.window[1]) / 400;
         const whole = pane.shown.dtype === "<f4" || step < 0.01 ? (value) => value : Math.round;
-        this.setWindow([whole(centre + dy * Math.max(step, 0)), whole(width + dx * step)], pane);
+        // Each direction moves its own number and leaves the other as the file has it.
+        this.setWindow([dy ? whole(centre + dy * step) : centre, dx ? whole(width + dx * step) : width], pane);
       }
       this.draw();
     };
@@ -286,7 +287,8 @@ class Viewer {
     let focus = document.activeElement;
     while (focus?.shadowRoot?.activeElement) focus = focus.shadowRoot.activeElement;
     const inside = this.panes.some((pane) => pane.box === focus);
-    if (!inside && focus?.closest?.(TYPING)) return;
+    const sliding = focus?.type === "range" && event.key.length === 1; // a slider takes arrows, not letters
+    if (!inside && !sliding && focus?.closest?.(TYPING)) return;
     const labelling = this.labelKeys?.[undo ? "u" : event.key.toLowerCase()];
     if (undo && !labelling) return;
     if (labelling) {
