@@ -98,17 +98,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _scan(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.scans.checks import check_scans, looked_at
+    from medmeta.scans.series import representatives
 
     found = _intake(options.source)
+    kept, notes = representatives(found.accepted)
+    found = replace(found, warnings=(*found.warnings, *notes))
     result = intake_json(found)
-    findings = check_scans(looked_at(found.accepted))
+    findings = check_scans(looked_at(kept))
     texts = _texts(found) if options.text or options.deid_report is not None else None
     result["warnings"] += [finding.sentence for finding in findings]
     result["checks"] = [
         {
             "kind": finding.kind,
             "severity": finding.severity,
-            "files": [found.accepted[key].scan.file for key in finding.keys],
+            "files": [kept[key].scan.file for key in finding.keys],
         }
         for finding in findings
     ]

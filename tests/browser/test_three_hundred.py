@@ -81,6 +81,7 @@ def test_three_hundred_files_are_labelled_from_the_keyboard(
     expect(title).to_contain_text("IM0000")
     choose(page, "Filter", "All scans")
     page.get_by_text("Table", exact=True).click()
+    page.get_by_text("300 scans of 300 patients, 269 without a label").wait_for()
     settle(page)
     relabel_unlabelled(page, "clear", 269)
     page.get_by_text("300 scans of 300 patients").wait_for()

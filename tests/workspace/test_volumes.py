@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import sqlite3
 
-import numpy as np
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from helpers import ct_slice
 
 from medmeta.workspace import readiness
 from medmeta.workspace.store import Store
 from medmeta.workspace.volumes import used, volumes
-
-
-def ct_slice(patient: str, series: str, height: float, value: int, image_type: str = "AXIAL") -> bytes:
-    """A 16 x 16 CT slice at ``height`` mm."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = CTImageStorage, ExplicitVRLittleEndian
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    made.SOPClassUID, made.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-    made.Modality, made.PatientID, made.SeriesInstanceUID = "CT", patient, series
-    made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, height], [1, 0, 0, 0, 1, 0]
-    made.ImageType = ["ORIGINAL", "PRIMARY", image_type]
-    made.Rows = made.Columns = 16
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
-    made.BitsAllocated = made.BitsStored = 16
-    made.HighBit, made.PixelRepresentation = 15, 1
-    made.PixelData = (np.arange(256, dtype="<i2") + value).tobytes()
-    out = io.BytesIO()
-    made.save_as(out, enforce_file_format=True)
-    return out.getvalue()
 
 
 @pytest.fixture
