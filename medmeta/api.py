@@ -21,6 +21,7 @@ from medmeta.progress import Progress, silent
 from medmeta.scans.deidentify import load_or_create_key
 from medmeta.scans.intake import read_source
 from medmeta.scans.scan import Intake, Scan
+from medmeta.scans.series import representatives
 from medmeta.tasks.task import Task, make_task
 from medmeta.workspace.store import default_root
 
@@ -39,23 +40,29 @@ def intake(source: str | Path, *, progress: Progress = silent) -> Intake:
 
 
 def read_scans(source: str | Path, *, progress: Progress = silent) -> tuple[Scan, ...]:
-    """The scans of a folder, a ZIP or one file; a refused file becomes a Python warning.
+    """The scans of a folder, a ZIP or one file, one slice a volume; a refused file becomes a Python warning.
+
+    `intake` gives every slice.
 
     Raises:
         TaskError: not one file could be read.
     """
     found = _kept(intake(source, progress=progress), Path(source))
-    return tuple(item.scan for item in found.accepted)
+    return tuple(item.scan for item in representatives(found.accepted)[0])
 
 
 def read_task(source: str | Path, name: str | None = None, *, progress: Progress = silent) -> Task:
     """Labelled scans as a task: folders name the classes, or a ``labels.csv`` (file,label,group) does.
 
+    Of a CT, MR or PET series the central slice is taken, or the slices that have labels of their own
+    (`medmeta.scans.series.representatives`).
+
     Raises:
         TaskError: no file could be read, a scan has no label, or pixels carry two labels.
     """
     path = Path(source)
-    return make_task(_kept(intake(path, progress=progress), path).accepted, name or path.stem)
+    found = _kept(intake(path, progress=progress), path)
+    return make_task(representatives(found.accepted)[0], name or path.stem)
 
 
 def adapt(

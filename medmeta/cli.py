@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from medmeta.cli_train import add_train
 from medmeta.console import bar, write
 from medmeta.errors import MedMetaError, TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
-from medmeta.scans.scan import Intake, Scan
+from medmeta.scans.scan import Intake, LabelledScan, Scan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,17 +98,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _scan(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.scans.checks import check_scans, looked_at
+    from medmeta.scans.series import representatives
 
     found = _intake(options.source)
+    kept, notes = representatives(found.accepted)
+    found = replace(found, warnings=(*found.warnings, *notes))
     result = intake_json(found)
-    findings = check_scans(looked_at(found.accepted))
+    findings = check_scans(looked_at(kept))
     texts = _texts(found) if options.text or options.deid_report is not None else None
     result["warnings"] += [finding.sentence for finding in findings]
     result["checks"] = [
         {
             "kind": finding.kind,
             "severity": finding.severity,
-            "files": [found.accepted[key].scan.file for key in finding.keys],
+            "files": [kept[key].scan.file for key in finding.keys],
         }
         for finding in findings
     ]
@@ -151,12 +155,12 @@ def _adapt(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.tasks.task import make_task
     from medmeta.workspace.run import run_task
 
-    support_found = _some(_intake(options.support), options.support)
-    support = make_task(support_found.accepted, options.support.stem)
+    kept, support_found = _represented(_some(_intake(options.support), options.support))
+    support = make_task(kept, options.support.stem)
     query_found = query = None
     if options.query is not None:
-        query_found = _some(_intake(options.query), options.query)
-        query = make_task(query_found.accepted, options.query.stem)
+        kept, query_found = _represented(_some(_intake(options.query), options.query))
+        query = make_task(kept, options.query.stem)
     shared = extractor(options.device)
     with bar() as progress:
         evaluation = run_task(
@@ -184,8 +188,8 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.api import load_model
 
     model = load_model(options.model, device=options.device)
-    found = _some(_intake(options.scans), options.scans)
-    scans = [item.scan for item in found.accepted]
+    kept, found = _represented(_some(_intake(options.scans), options.scans))
+    scans = [item.scan for item in kept]
     with bar() as progress:
         answer = model.predict(scans, progress=progress)
     per_scan: list[dict[str, Any]] = [
@@ -234,6 +238,7 @@ def _scan_json(scan: Scan) -> dict[str, Any]:
         "transfer_syntax": scan.transfer_syntax,
         "group": scan.group,
         "group_source": scan.group_source,
+        "series": scan.series,
     }
 
 
@@ -251,6 +256,16 @@ def _intake(source: Path) -> Intake:
     for rejection in found.rejected:
         print(f"refused {rejection.file}: {rejection.reason}", file=sys.stderr)
     return found
+
+
+def _represented(found: Intake) -> tuple[Sequence[LabelledScan], Intake]:
+    """Of each volume the slices that answer for it, and the intake with a warning on what that left out."""
+    from medmeta.scans.series import representatives
+
+    kept, notes = representatives(found.accepted)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    return kept, replace(found, warnings=(*found.warnings, *notes))
 
 
 def _some(found: Intake, source: Path) -> Intake:

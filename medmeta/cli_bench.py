@@ -288,6 +288,7 @@ def _labelled_set(path: Path) -> LabelledSet:
 def _read(path: Path) -> tuple[Task, Intake]:
     """A data set as a task, and what was refused of it; nothing is written anywhere."""
     from medmeta.scans.intake import read_source
+    from medmeta.scans.series import representatives
     from medmeta.tasks.task import make_task
 
     with bar() as progress:
@@ -297,7 +298,7 @@ def _read(path: Path) -> tuple[Task, Intake]:
     if not found.accepted:
         raise TaskError(f"{path}: no file could be read as a scan; give DICOM, PNG or JPEG files")
     try:
-        return make_task(found.accepted, path.stem), found
+        return make_task(representatives(found.accepted)[0], path.stem), found
     except TaskError as error:
         raise TaskError(f"{path}: {error}") from error
 

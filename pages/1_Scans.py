@@ -5,14 +5,21 @@ from __future__ import annotations
 import streamlit as st
 
 from medmeta.ui.empty import need_task
-from medmeta.ui.guard import ADAPT, open_page
+from medmeta.ui.guard import ADAPT, Context, open_page
+from medmeta.ui.labelling import labelling
 from medmeta.ui.scan_table import scan_table
 from medmeta.ui.task_panel import class_overview, heading, task_settings
 from medmeta.ui.text import md
 from medmeta.ui.upload_panel import notices_panel, upload_panel
 from medmeta.ui.viewer import viewer
 from medmeta.workspace import readiness
-from medmeta.workspace.records import Entry, Role
+from medmeta.workspace.records import Role, TaskInfo
+from medmeta.workspace.volumes import Volume, volumes
+
+WAYS = {
+    "table": ":material/table_rows: Table",
+    "one": ":material/keyboard: Label one by one",
+}
 
 
 def main() -> None:
@@ -22,10 +29,9 @@ def main() -> None:
     if task is None:
         return
     context.store.touch(task.id)
-    everything = context.store.entries(task.id)
-    of_role: dict[Role, list[Entry]] = {
-        "support": [entry for entry in everything if entry.role == "support"],
-        "query": [entry for entry in everything if entry.role == "query"],
+    of_role: dict[Role, list[Volume]] = {
+        "support": volumes(context.store.entries(task.id, "support")),
+        "query": volumes(context.store.entries(task.id, "query")),
     }
     title_side, settings_side = st.columns([5, 1], vertical_alignment="center")
     with title_side:
@@ -37,7 +43,8 @@ def main() -> None:
         "query": f"To test on ({len(of_role['query'])})",
     }
     roles: list[Role] = ["support", "query"]
-    role = st.segmented_control(
+    role_side, way_side = st.columns([3, 2], vertical_alignment="bottom")
+    role = role_side.segmented_control(
         "What are these scans for?",
         roles,
         format_func=lambda key: names[key],
@@ -46,7 +53,24 @@ def main() -> None:
         key=f"role-{task.id}",
         help="Test scans are optional. Without them, each patient in turn is set aside for testing.",
     )
-    entries = of_role[role]
+    scans = of_role[role]
+    way = (
+        "table"
+        if not scans
+        else way_side.segmented_control(
+            "Way of working",
+            ["table", "one"],
+            format_func=lambda key: WAYS[key],
+            default="table",
+            required=True,
+            key=f"way-{task.id}",
+            label_visibility="collapsed",
+        )
+    )
+    if way == "one":
+        notices_panel(context, task, role)
+        labelling(context, task, role, lambda: next_step(context, task))
+        return
     with st.container(border=True):
         reading = upload_panel(
             context,
@@ -56,9 +80,9 @@ def main() -> None:
             "(file,label,group) give the labels.",
         )
     notices_panel(context, task, role)
-    if not entries and reading:
+    if not scans and reading:
         return
-    if not entries:
+    if not scans:
         step = context.store.edit_step(task.id)
         if step.undo and st.button(f"Undo: {md(step.undo)}", icon=":material/undo:"):
             context.store.undo(task.id)
@@ -71,16 +95,21 @@ def main() -> None:
         )
         return
     st.subheader("Classes", anchor=False)
-    class_overview(context, task, entries)
+    class_overview(context, task, scans)
     st.subheader("Scans", anchor=False)
     table_side, viewer_side = st.columns([5, 4], gap="medium")
     with table_side:
-        opened = scan_table(context, task, entries, role)
+        opened = scan_table(context, task, scans, role)
     with viewer_side:
         if opened is not None:
-            viewer(context, opened)
+            viewer(context, opened, scans)
+    next_step(context, task)
+
+
+def next_step(context: Context, task: TaskInfo) -> None:
+    """What is missing before adapting, or the way on."""
     st.divider()
-    state = readiness.check(everything)
+    state = readiness.check(context.store.entries(task.id))
     if state.ready:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(":green[:material/check_circle:] **Ready.** The scans can be learned from.")

@@ -14,6 +14,7 @@ from medmeta.ui.task_panel import heading
 from medmeta.ui.text import count, md
 from medmeta.workspace import readiness
 from medmeta.workspace.records import Entry, Job, TaskInfo
+from medmeta.workspace.volumes import used
 from medmeta.workspace.work import adapt_work
 
 
@@ -26,6 +27,7 @@ def start(context: Context, task: TaskInfo) -> None:
 
 def summary(entries: list[Entry]) -> None:
     """What will be learned from, and how it will be tested."""
+    entries = used(entries)
     support = [entry for entry in entries if entry.role == "support"]
     query = [entry for entry in entries if entry.role == "query" and entry.label is not None]
     classes = readiness.patients_per_class(support)

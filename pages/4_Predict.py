@@ -25,6 +25,7 @@ from medmeta.ui.upload_panel import notices_panel, upload_panel
 from medmeta.ui.viewer import viewer
 from medmeta.workspace.reading import Reading, load_readings, readings_csv
 from medmeta.workspace.records import Entry, Job, TaskInfo
+from medmeta.workspace.volumes import Volume, volumes
 from medmeta.workspace.work import predict_work
 
 
@@ -51,14 +52,15 @@ def answers(
     context: Context,
     task: TaskInfo,
     run: Job,
-    entries: list[Entry],
+    scans: list[Volume],
     said: dict[str, Reading],
     folder: Path,
     rule: ConformalRule | None,
     learner: str,
 ) -> None:
     """Cards on the left, the viewer on the right, then what can be taken away."""
-    read = [entry for entry in entries if entry.scan_id in said]
+    home = {entry.id: scan for scan in scans for entry in scan.used}
+    read = [entry for scan in scans for entry in scan.used if entry.scan_id in said]
     if not read:
         return
     st.subheader("What the model says", anchor=False)
@@ -73,7 +75,7 @@ def answers(
             rule=rule,
         )
     with viewer_side:
-        viewer(context, opened)
+        viewer(context, home[opened.id], [scan for scan in scans if scan.used])
         explanation_panel(context, task, run, folder, opened)
     with st.container(horizontal=True):
         st.download_button(
@@ -132,26 +134,27 @@ def main() -> None:
             "learned from, and you can delete them below.",
         )
     notices_panel(context, task, "predict")
-    entries = context.store.entries(task.id, "predict")
+    scans = volumes(context.store.entries(task.id, "predict"))
+    entries = [entry for scan in scans for entry in scan.used]
     latest = next(iter(context.jobs.jobs(task.id, "predict")), None)
     if latest is not None and latest.live:
         live_job(context, latest.id, "Reading the new scans")
         return
-    if not entries:
+    if not scans:
         st.info("No new scans yet. Drop files, a folder or a ZIP above.", icon=":material/upload_file:")
         return
     if latest is not None:
         ended_badly(latest, doing="Reading the scans", advice="The scans are still here. Try again below.")
     read_button(context, task, run, folder, [entry for entry in entries if entry.scan_id not in said])
     rule = conformal_rule(evaluation.cases, evaluation.classes)
-    answers(context, task, run, entries, said, folder, rule, evaluation.learner)
+    answers(context, task, run, scans, said, folder, rule, evaluation.learner)
     if any(entry.scan_id in said for entry in entries):
         sets_panel(evaluation, rule)
     with st.popover("Delete the new scans", icon=":material/delete:", type="tertiary"):
         st.markdown(
             "Deletes the copies kept in this workspace and cannot be undone. Your original files are not touched."
         )
-        if st.button(f"Delete {count(len(entries), 'scan')}", type="primary", key="discard"):
+        if st.button(f"Delete {count(len(scans), 'scan')}", type="primary", key="discard"):
             context.store.discard_new(task.id)
             st.rerun()
 

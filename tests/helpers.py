@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import pypdfium2
 from PIL import Image
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from medmeta.learners.base import TaskModel
 from medmeta.scans.scan import Scan
@@ -57,3 +59,23 @@ def check_one_alone(model: TaskModel, query: Sequence[Scan]) -> None:
         assert alone.out_of_domain[0] == batch.out_of_domain[position]
         assert alone.neighbours[0] == batch.neighbours[position]
     assert model.predict([]).labels == ()
+
+
+def ct_slice(patient: str, series: str, height: float, value: int, image_type: str = "AXIAL") -> bytes:
+    """A 16 x 16 CT slice at ``height`` mm."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID = CTImageStorage, ExplicitVRLittleEndian
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    made.SOPClassUID, made.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+    made.Modality, made.PatientID, made.SeriesInstanceUID = "CT", patient, series
+    made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, height], [1, 0, 0, 0, 1, 0]
+    made.ImageType = ["ORIGINAL", "PRIMARY", image_type]
+    made.Rows = made.Columns = 16
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated = made.BitsStored = 16
+    made.HighBit, made.PixelRepresentation = 15, 1
+    made.PixelData = (np.arange(256, dtype="<i2") + value).tobytes()
+    out = io.BytesIO()
+    made.save_as(out, enforce_file_format=True)
+    return out.getvalue()

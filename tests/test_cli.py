@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import ct_slice
 
 import medmeta
 from medmeta.cli import main
@@ -260,3 +261,25 @@ def test_scan_tells_of_copies_and_text_and_writes_the_report(tmp_path: Path, cap
     assert "note: a/1.png: text" in capsys.readouterr().err
     assert main(["scan", str(tmp_path / "scans"), "--deid-report", str(tmp_path / "deid.json")]) == 0
     assert json.loads((tmp_path / "deid.json").read_text())["report"]["text"]["found"] == 1
+
+
+def test_a_series_is_one_volume_in_the_shell_too(tmp_path: Path) -> None:
+    """Four patients with a series of three slices each, the middle one by position named apart from the rest."""
+    for patient in range(4):
+        label = "ab"[patient % 2]
+        for height in (2, 0, 1):
+            data = ct_slice(f"P{patient}", f"1.2.{patient}", height, 100 * patient + 10 * height)
+            path = tmp_path / "support" / label / f"p{patient}-{'middle' if height == 1 else height}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    arguments = ["adapt", "--support", str(tmp_path / "support"), "--out", str(tmp_path / "run")]
+    assert main([*arguments, "--learner", "prototypes", "--json", str(tmp_path / "result.json")]) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["n_support"], result["n_groups"]) == (4, 4)
+    assert all(case["file"].endswith("middle") for case in result["per_case"])
+    assert len(result["support_intake"]["accepted"]) == 12
+    assert any("12 files are slices of 4 volumes" in text for text in result["support_intake"]["warnings"])
+    said = ["predict", "--model", str(tmp_path / "run"), "--scans", str(tmp_path / "support" / "a")]
+    assert main([*said, "--json", str(tmp_path / "answers.json")]) == 0
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    assert [row["file"] for row in answers["per_scan"]] == ["p0-middle", "p2-middle"]

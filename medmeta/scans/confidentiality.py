@@ -57,6 +57,7 @@ REPLACED = (
     Attribute("PatientID", "Z", f"{_PSEUDONYM}, the same for one patient in all tasks of this workspace"),
     Attribute("IssuerOfPatientID", "X", _INTO_PSEUDONYM),
     Attribute("StudyInstanceUID", "U", f"{_PSEUDONYM} where the file names no patient, else dropped"),
+    Attribute("SeriesInstanceUID", "U", f"{_PSEUDONYM}, which tells slices of one volume"),
 )
 
 #: The attributes of table E.1-1 that most files carry; all of them are dropped.
@@ -95,7 +96,6 @@ DROPPED = tuple(
         ("ContentTime", "Z/D"),
         ("TimezoneOffsetFromUTC", "X"),
         ("SOPInstanceUID", "U"),
-        ("SeriesInstanceUID", "U"),
         ("FrameOfReferenceUID", "U"),
         ("MediaStorageSOPInstanceUID", "U"),
         ("ReferencedSOPInstanceUID", "U"),
@@ -147,6 +147,8 @@ KEPT = tuple(
         "SOPClassUID": "a UID of the standard's own list",
         "PixelSpacing": "two numbers",
         "ImagerPixelSpacing": "two numbers",
+        "ImagePositionPatient": "three numbers",
+        "ImageOrientationPatient": "six numbers",
         **dict.fromkeys(
             (
                 "Modality",
@@ -155,6 +157,7 @@ KEPT = tuple(
                 "Laterality",
                 "ImageLaterality",
                 "PhotometricInterpretation",
+                "ImageType",
             ),
             "one of the standard's defined terms, else dropped",
         ),

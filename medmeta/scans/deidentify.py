@@ -1,7 +1,7 @@
 """De-identification by allow-list: what is not named here never leaves the DICOM file.
 
 The Basic Application Level Confidentiality Profile (PS3.15 Annex E, table E.1-1) lists what to remove;
-new, private and misused tags are in no such list. So the rule is turned round: sixteen technical tags may
+new, private and misused tags are in no such list. So the rule is turned round: twenty technical tags may
 pass, each cut to a number or to a defined term, and the patient becomes a keyed pseudonym. Names, dates,
 identifiers, UIDs of instances, makers, descriptions and private tags are never copied.
 
@@ -47,9 +47,22 @@ def _number(value: object) -> TagValue:
     return int(number) if number.is_integer() else number
 
 
-def _pair(value: object) -> TagValue:
-    parts = [_number(part) for part in value] if isinstance(value, (list, tuple)) or _many(value) else []  # type: ignore[attr-defined]
-    return "\\".join(f"{part:g}" for part in parts) if len(parts) == 2 and None not in parts else None
+def _numbers(count: int) -> Callable[[object], TagValue]:
+    def clean(value: object) -> TagValue:
+        parts = [_number(part) for part in value] if _many(value) else []  # type: ignore[attr-defined]
+        return (
+            "\\".join(f"{part:.9g}" for part in parts) if len(parts) == count and None not in parts else None
+        )
+
+    return clean
+
+
+def _some_of(vocabulary: frozenset[str]) -> Callable[[object], TagValue]:
+    def clean(value: object) -> TagValue:
+        written = [str(part).strip().upper() for part in (value if _many(value) else (value,))]  # type: ignore[attr-defined]
+        return "\\".join(word for word in written if word in vocabulary) or None
+
+    return clean
 
 
 def _sop_class(value: object) -> TagValue:
@@ -62,7 +75,7 @@ def _many(value: object) -> bool:
 
 
 #: DICOM keyword -> how its value is cut to something safe; None drops it. PS3.15 Annex E removes none of
-#: these sixteen, and each is read by the model's description, the viewer or the quality checks.
+#: these twenty, and each is read by the model's description, the viewer, the order of slices or the quality checks.
 PERMITTED_TAGS: Mapping[str, Callable[[object], TagValue]] = MappingProxyType(
     {
         "SOPClassUID": _sop_class,
@@ -76,11 +89,15 @@ PERMITTED_TAGS: Mapping[str, Callable[[object], TagValue]] = MappingProxyType(
         "Columns": _number,
         "NumberOfFrames": _number,
         "BitsStored": _number,
-        "PixelSpacing": _pair,
-        "ImagerPixelSpacing": _pair,
+        "PixelSpacing": _numbers(2),
+        "ImagerPixelSpacing": _numbers(2),
         "SliceThickness": _number,
         "KVP": _number,
         "MagneticFieldStrength": _number,
+        "ImagePositionPatient": _numbers(3),
+        "ImageOrientationPatient": _numbers(6),
+        "InstanceNumber": _number,
+        "ImageType": _some_of(terms.IMAGE_TYPES),
     }
 )
 
@@ -126,6 +143,12 @@ def patient_group(dataset: Dataset, key: bytes) -> tuple[str, str] | None:
     if study:
         return pseudonym(key, "StudyInstanceUID", study), "StudyInstanceUID"
     return None
+
+
+def series_of(dataset: Dataset, key: bytes) -> str:
+    """Pseudonym of the series (PS3.15 E.1-1 replaces its UID too), empty when the file names none."""
+    series = str(dataset.get("SeriesInstanceUID") or "").strip()
+    return pseudonym(key, "SeriesInstanceUID", series) if series else ""
 
 
 def load_or_create_key(path: Path) -> bytes:

@@ -21,7 +21,7 @@ from pydicom.pixels.utils import as_pixel_options
 from pydicom.tag import Tag
 from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
 
-from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags
+from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
 from medmeta.scans.geometry import PARTIAL_422, Geometry, check_frame_headers, read_geometry
 from medmeta.scans.grey import Grey, grey_values
@@ -46,6 +46,7 @@ _READ_TAGS: list[Any] = [
     "PatientID",
     "IssuerOfPatientID",
     "StudyInstanceUID",
+    "SeriesInstanceUID",
     "BurnedInAnnotation",
     "SamplesPerPixel",
     "BitsAllocated",
@@ -133,6 +134,7 @@ def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_
         monochrome1=geometry.photometric == "MONOCHROME1",
         warnings=_burned_in(dataset, str(tags.get("Modality") or "")),
         id=identity,
+        series=series_of(dataset, key),
     )
     if grey is None:
         return scan

@@ -59,6 +59,7 @@ class Scan:
         monochrome1: low values are meant to be shown bright (PS3.3 C.7.6.3.1.2). ``pixels`` are not
             inverted; display and model intensity each invert exactly once.
         warnings: sentences for the person, without identifying text.
+        series: pseudonym of the DICOM series the file is of; empty where there is none.
     """
 
     file: str
@@ -75,6 +76,7 @@ class Scan:
     monochrome1: bool = False
     warnings: tuple[str, ...] = ()
     id: str = ""
+    series: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim not in (3, 4) or (self.pixels.ndim == 4 and self.pixels.shape[3] != 3):

@@ -57,6 +57,9 @@ PHOTOMETRIC = frozenset(
     )
 )
 
+#: Image Type (PS3.3 C.7.6.1.1.2), of which only what tells a localizer and a computed plane apart.
+IMAGE_TYPES = _words("ORIGINAL DERIVED PRIMARY SECONDARY AXIAL LOCALIZER MPR")
+
 #: PS3.3 C.11.1.1.2 (Rescale Type) and C.8.9.1 (PET Units).
 UNITS = _words(
     "OD HU US MGML Z_EFF ED EDW HU_MOD PCT CNTS NONE CM2 CM2ML PCNT CPS BQML MGMINML UMOLMINML MLMING MLG 1CM "

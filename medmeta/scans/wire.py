@@ -107,6 +107,7 @@ def pack_scan(scan: Scan) -> tuple[dict[str, Any], memoryview]:
         "monochrome1": scan.monochrome1,
         "warnings": list(scan.warnings),
         "id": scan.id,
+        "series": scan.series,
     }
     flat: NDArray[Any] = np.ascontiguousarray(little).reshape(-1).view(np.uint8)
     return header, flat.data
@@ -145,6 +146,7 @@ def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: L
             monochrome1=bool(header["monochrome1"]),
             warnings=tuple(str(sentence) for sentence in header["warnings"]),
             id=str(header["id"]),
+            series=str(header["series"]),
         )
     except (KeyError, TypeError, ValueError, IndexError):
         raise BrokenWireError from None

@@ -9,6 +9,7 @@ from medmeta.errors import TaskError
 from medmeta.progress import Progress, silent
 from medmeta.scans.deidentify import KEY_BYTES
 from medmeta.scans.intake import read_source
+from medmeta.scans.series import representatives
 from medmeta.tasks.domains import domain_of
 from medmeta.tasks.labelled_set import LabelledSet
 from medmeta.tasks.medmnist import NAMES_2D, fetch_medmnist, read_npz
@@ -67,5 +68,5 @@ def _read_scans(path: Path, domain: str | None, progress: Progress) -> LabelledS
             f"{path.name}: {len(found.rejected)} files were refused; the first, {first}", stacklevel=3
         )
     name = path.stem if path.is_file() else path.resolve().name
-    task = make_task(found.accepted, name)
+    task = make_task(representatives(found.accepted)[0], name)
     return LabelledSet.from_task(task, domain or domain_of(name, task.scans))

@@ -98,7 +98,8 @@ def _dicom(hounsfield: NDArray[np.float64], identity: str, number: int) -> bytes
     data = Dataset()
     data.SOPClassUID = CTImageStorage
     data.StudyInstanceUID = generate_uid(entropy_srcs=[identity, "study"])
-    data.SeriesInstanceUID = generate_uid(entropy_srcs=[identity, "series"])
+    # A series of its own for each: two pictures of a patient, not two slices of a volume.
+    data.SeriesInstanceUID = generate_uid(entropy_srcs=[identity, "series", str(number)])
     data.SOPInstanceUID = generate_uid(entropy_srcs=[identity, str(number)])
     meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
     data.PatientID, data.PatientName = identity, "SYNTHETIC"

@@ -12,6 +12,7 @@ from medmeta.ui.text import count, md
 from medmeta.workspace.records import Entry, TaskInfo
 from medmeta.workspace.set_checks import check_task
 from medmeta.workspace.store import Store
+from medmeta.workspace.volumes import used
 
 _ICONS: dict[Severity, str] = {
     "error": ":red[:material/error:]",
@@ -25,7 +26,8 @@ _PICTURES = 6
 
 def checks_panel(context: Context, task: TaskInfo) -> None:
     """The findings, errors first and open; removals can be undone. Nothing is drawn where all is well."""
-    entries = context.store.entries(task.id, "support", "query")
+    # Neighbouring slices of a volume are alike by nature: of each, only what is used is checked.
+    entries = used(context.store.entries(task.id, "support", "query"))
     state = tuple((entry.id, entry.label, entry.group, entry.role) for entry in entries)
     findings = _findings(context.store, entries, task.id, state)
     if not findings:

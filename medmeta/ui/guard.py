@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def _sidebar(context: Context, tasks: list[TaskInfo]) -> None:
         for page, name, icon in PAGES:
             context.link(page, name, icon=icon)
         if tasks:
-            names = {task.id: task.name for task in tasks}
+            names = distinct_names(tasks)
             current = context.task.id if context.task else None
             ids = sorted(names, key=lambda key: (names[key].casefold(), key))
             picked = st.selectbox(
@@ -148,6 +149,18 @@ def _sidebar(context: Context, tasks: list[TaskInfo]) -> None:
         st.divider()
         _device(context.engine)
         st.caption(f":material/lock: Nothing leaves this machine.\n\n:material/science: {RESEARCH_USE_ONLY}")
+
+
+def distinct_names(tasks: Sequence[TaskInfo]) -> dict[str, str]:
+    """Names by task id, numbered where several tasks share one: a select box tells options apart by their words."""
+    names: dict[str, str] = {}
+    for task in sorted(tasks, key=lambda task: task.created):
+        name, number = task.name, 1
+        while name in names.values():
+            number += 1
+            name = f"{task.name} ({number})"
+        names[task.id] = name
+    return names
 
 
 def _device(engine: Engine) -> None:

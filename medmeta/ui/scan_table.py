@@ -13,6 +13,7 @@ from medmeta.errors import MedMetaError
 from medmeta.ui.guard import Context
 from medmeta.ui.text import count
 from medmeta.workspace.records import Entry, Role, TaskInfo
+from medmeta.workspace.volumes import Volume
 
 ROWS_A_PAGE = 50
 
@@ -44,37 +45,36 @@ def thumbnail_uri(context: Context, entry: Entry) -> str | None:
         return None
 
 
-def scan_table(context: Context, task: TaskInfo, entries: Sequence[Entry], role: Role) -> Entry | None:
-    """Show the scans of one role with all that can be changed about them.
+def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: Role) -> Volume | None:
+    """Show the scans of one role, a row a file or series, with all that can be changed about them.
 
     Returns:
         the scan to open in the viewer, None when there is none to show.
     """
-    labels = sorted({entry.label for entry in entries if entry.label is not None})
-    shown = _filtered(entries, labels)
+    labels = class_names(scans)
+    shown = filtered(scans, labels)
     pages = max(1, -(-len(shown) // ROWS_A_PAGE))
     page = min(int(st.session_state.get("table-page", 1)), pages)
     rows = shown[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]
     ticked = _ticked(task)
     key = f"table-{task.id}-{role}-{page}-{st.session_state.setdefault('table-turn', 0)}"
     _collect_ticks(key, rows, ticked)
-    chosen = [entry.id for entry in shown if entry.id in ticked]
-    _toolbar(context, task, chosen, shown, labels, role)
+    _toolbar(context, task, [scan for scan in shown if scan.id in ticked], shown, labels, role)
     if not rows:
         st.info("No scan matches the filter.", icon=":material/filter_alt:")
         return None
     table = pd.DataFrame(
         {
-            "tick": [entry.id in st.session_state.get("table-base", set()) for entry in rows],
-            "image": [thumbnail_uri(context, entry) for entry in rows],
-            "label": [entry.label for entry in rows],
-            "patient": [entry.group for entry in rows],
+            "tick": [scan.id in st.session_state.get("table-base", set()) for scan in rows],
+            "image": [thumbnail_uri(context, scan.key) for scan in rows],
+            "label": [scan.label for scan in rows],
+            "patient": [scan.key.group for scan in rows],
             "open": [":material/visibility: View"] * len(rows),
-            "modality": [entry.modality or "–" for entry in rows],
-            "size": [_size(entry) for entry in rows],
-            "file": [entry.file for entry in rows],
-            "source": [_SOURCES.get(entry.group_source, entry.group_source) for entry in rows],
-            "warning": [" ".join(entry.warnings) for entry in rows],
+            "modality": [scan.key.modality or "–" for scan in rows],
+            "size": [_size(scan) for scan in rows],
+            "file": [scan.key.file for scan in rows],
+            "source": [_SOURCES.get(scan.key.group_source, scan.key.group_source) for scan in rows],
+            "warning": [" ".join(scan.notes) for scan in rows],
         }
     )
     config: dict[str, Any] = {
@@ -99,7 +99,7 @@ def scan_table(context: Context, task: TaskInfo, entries: Sequence[Entry], role:
         "source": st.column_config.TextColumn("Patient known", width=110),
         "warning": st.column_config.TextColumn("Warning", width=260),
     }
-    if not any(entry.warnings for entry in rows):
+    if not any(scan.notes for scan in rows):
         table, config = table.drop(columns="warning"), {k: v for k, v in config.items() if k != "warning"}
     st.data_editor(
         table,
@@ -118,10 +118,16 @@ def scan_table(context: Context, task: TaskInfo, entries: Sequence[Entry], role:
             st.pagination(pages, key="table-page")
             st.caption(f"{count(len(shown), 'scan')}, {ROWS_A_PAGE} on a page")
     viewed = st.session_state.get(f"viewed-{task.id}")
-    return next((entry for entry in entries if entry.id == viewed), rows[0])
+    return next((scan for scan in scans if scan.id == viewed), rows[0])
 
 
-def _filtered(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
+def class_names(scans: Sequence[Volume]) -> list[str]:
+    """Every label there is, sorted."""
+    return sorted({entry.label for scan in scans for entry in scan.entries if entry.label is not None})
+
+
+def filtered(scans: Sequence[Volume], labels: Sequence[str]) -> list[Volume]:
+    """Search and filter, and the scans that pass both."""
     search_side, filter_side = st.columns([2, 1])
     wanted = search_side.text_input(
         "Search",
@@ -140,49 +146,55 @@ def _filtered(entries: Sequence[Entry], labels: Sequence[str]) -> list[Entry]:
     )
     needle = (wanted or "").strip().casefold()
     return [
-        entry
-        for entry in entries
-        if _passes(entry, chosen)
+        scan
+        for scan in scans
+        if _passes(scan, chosen)
         and (
             not needle
-            or any(needle in (text or "").casefold() for text in (entry.file, entry.label, entry.group))
+            or any(
+                needle in (text or "").casefold()
+                for entry in scan.entries
+                for text in (entry.file, entry.label, entry.group)
+            )
         )
     ]
 
 
-def _passes(entry: Entry, chosen: str) -> bool:
+def _passes(scan: Volume, chosen: str) -> bool:
     if chosen == _UNLABELLED:
-        return entry.label is None
+        return scan.label is None
     if chosen == _UNKNOWN:
-        return entry.group_source == "file"
+        return scan.key.group_source == "file"
     if chosen == _WARNED:
-        return bool(entry.warnings)
-    return chosen == _ALL or entry.label == chosen.removeprefix("label:")
+        return bool(scan.notes)
+    wanted = chosen.removeprefix("label:")
+    return chosen == _ALL or any(entry.label == wanted for entry in scan.entries)
 
 
 def _toolbar(
     context: Context,
     task: TaskInfo,
-    chosen: list[int],
-    shown: Sequence[Entry],
+    picked: Sequence[Volume],
+    shown: Sequence[Volume],
     labels: Sequence[str],
     role: Role,
 ) -> None:
     """Selection, then what can be done with the selected scans, then undo and redo."""
     store, step = context.store, context.store.edit_step(task.id)
+    chosen = [entry_id for scan in picked for entry_id in scan.ids]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        every = len(chosen) == len(shown) and bool(shown)
+        every = len(picked) == len(shown) and bool(shown)
         if st.button(
             "Select none" if every else f"Select all {len(shown)}",
             icon=":material/deselect:" if every else ":material/select_all:",
             disabled=not shown,
         ):
-            _tick(task, set() if every else {entry.id for entry in shown})
+            _tick(task, set() if every else {scan.id for scan in shown})
             st.rerun()
         none = not chosen
         with st.popover("Label", icon=":material/label:", disabled=none):
             label = st.selectbox(
-                f"Label for {count(len(chosen), 'scan')}",
+                f"Label for {count(len(picked), 'scan')}",
                 labels,
                 index=None,
                 accept_new_options=True,
@@ -196,7 +208,7 @@ def _toolbar(
                 store.set_label(task.id, chosen, None)
                 _done(task)
         with st.popover("Patient", icon=":material/person:", disabled=none):
-            name = st.text_input(f"Patient of {count(len(chosen), 'scan')}", key="bulk-patient", max_chars=80)
+            name = st.text_input(f"Patient of {count(len(picked), 'scan')}", key="bulk-patient", max_chars=80)
             if st.button("Set patient", type="primary", disabled=not (name or "").strip()):
                 store.set_group(task.id, chosen, str(name))
                 _done(task)
@@ -224,7 +236,7 @@ def _toolbar(
         ):
             store.redo(task.id)
             _done(task)
-        st.caption(f"**{len(chosen)}** selected" if chosen else "Select scans to label them together")
+        st.caption(f"**{len(picked)}** selected" if picked else "Select scans to label them together")
 
 
 def _ticked(task: TaskInfo) -> set[int]:
@@ -237,13 +249,13 @@ def _ticked(task: TaskInfo) -> set[int]:
     return ticks
 
 
-def _collect_ticks(key: str, rows: Sequence[Entry], ticked: set[int]) -> None:
+def _collect_ticks(key: str, rows: Sequence[Volume], ticked: set[int]) -> None:
     """Read the boxes ticked since the table was drawn; the table keeps them itself until its key turns."""
     edits = st.session_state.get(key, {}).get("edited_rows", {})
     for position, values in edits.items():
         if "tick" in values and int(position) < len(rows):
-            entry_id = rows[int(position)].id
-            (ticked.add if values["tick"] else ticked.discard)(entry_id)
+            scan_id = rows[int(position)].id
+            (ticked.add if values["tick"] else ticked.discard)(scan_id)
 
 
 def _tick(task: TaskInfo, ids: set[int]) -> None:
@@ -265,7 +277,7 @@ def _done(task: TaskInfo) -> None:
     st.rerun()
 
 
-def _edited(context: Context, task: TaskInfo, key: str, rows: Sequence[Entry]) -> None:
+def _edited(context: Context, task: TaskInfo, key: str, rows: Sequence[Volume]) -> None:
     """Write labels and patients typed into the table; runs before the page is drawn again."""
     edits = st.session_state.get(key, {}).get("edited_rows", {})
     _collect_ticks(key, rows, _ticked(task))
@@ -273,29 +285,29 @@ def _edited(context: Context, task: TaskInfo, key: str, rows: Sequence[Entry]) -
     for position, values in edits.items():
         if int(position) >= len(rows):
             continue
-        entry = rows[int(position)]
+        scan = rows[int(position)]
         if "label" in values:
-            context.store.set_label(task.id, [entry.id], values["label"])
+            context.store.set_label(task.id, scan.ids, values["label"])
             changed = True
         if (values.get("patient") or "").strip():
-            context.store.set_group(task.id, [entry.id], values["patient"])
+            context.store.set_group(task.id, scan.ids, values["patient"])
         changed = changed or "patient" in values
     if changed:
         _turn()
 
 
-def _open(task: TaskInfo, key: str, rows: Sequence[Entry]) -> None:
+def _open(task: TaskInfo, key: str, rows: Sequence[Volume]) -> None:
     click = st.session_state.get(f"open-{key}")
     if click is not None and click["row"] < len(rows):
         st.session_state[f"viewed-{task.id}"] = rows[click["row"]].id
 
 
-def _label_width(rows: Sequence[Entry]) -> int:
+def _label_width(rows: Sequence[Volume]) -> int:
     """Pixels the longest label needs, within what leaves the patient in sight."""
-    longest = max((len(entry.label or "") for entry in rows), default=0)
+    longest = max((len(scan.label or "") for scan in rows), default=0)
     return min(max(118, 24 + 7 * longest), 190)
 
 
-def _size(entry: Entry) -> str:
-    frames = f" × {entry.frames}" if entry.frames > 1 else ""
-    return f"{entry.columns} × {entry.rows}{frames}"
+def _size(scan: Volume) -> str:
+    frames = len(scan.entries) if scan.is_series else scan.key.frames
+    return f"{scan.key.columns} × {scan.key.rows}" + (f" × {frames}" if frames > 1 else "")

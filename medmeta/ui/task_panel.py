@@ -10,7 +10,8 @@ import streamlit as st
 
 from medmeta.ui.guard import Context, choose
 from medmeta.ui.text import count, md
-from medmeta.workspace.records import Entry, TaskInfo
+from medmeta.workspace.records import TaskInfo
+from medmeta.workspace.volumes import Volume
 
 
 def heading(context: Context, task: TaskInfo, title: str) -> None:
@@ -58,13 +59,15 @@ def _confirm_delete(context: Context, task: TaskInfo) -> None:
             st.rerun()
 
 
-def class_overview(context: Context, task: TaskInfo, entries: Sequence[Entry]) -> None:
-    """Scans and patients of each class, and a description to type beside it."""
-    scans = Counter(entry.label for entry in entries)
-    patients: dict[str | None, set[str]] = defaultdict(set)
-    for entry in entries:
-        patients[entry.label].add(entry.group)
-    labels = sorted(label for label in scans if label is not None)
+def class_overview(context: Context, task: TaskInfo, volumes: Sequence[Volume]) -> None:
+    """Scans and patients of each class, and a description to type beside it. A series counts once."""
+    scans: Counter[str] = Counter()
+    patients: dict[str, set[str]] = defaultdict(set)
+    for volume in (each for each in volumes if each.used):
+        for label in {entry.label for entry in volume.entries if entry.label is not None}:
+            scans[label] += 1
+            patients[label].add(volume.key.group)
+    labels = sorted(scans)
     texts = context.store.descriptions(task.id)
     if labels:
         table = pd.DataFrame(
@@ -93,9 +96,16 @@ def class_overview(context: Context, task: TaskInfo, entries: Sequence[Entry]) -
             on_change=_described,
             args=(context, task, key, labels),
         )
-    people = len({entry.group for entry in entries})
-    left = f", **{scans[None]} without a label**" if scans[None] else ""
-    st.caption(f"{count(len(entries), 'scan')} of {count(people, 'patient')}{left}")
+    people = len({volume.key.group for volume in volumes})
+    scouts = sum(not volume.used for volume in volumes)
+    without = sum(volume.label is None for volume in volumes)
+    left = f", **{without} without a label**" if without else ""
+    files, series = sum(len(volume.entries) for volume in volumes), sum(v.is_series for v in volumes)
+    st.caption(
+        f"{count(len(volumes), 'scan')} of {count(people, 'patient')}{left}"
+        + (f" · {count(scouts, 'localizer')} left out" if scouts else "")
+        + (f" · {count(series, 'series', 'series')}, {files} files in all" if series else "")
+    )
 
 
 def _described(context: Context, task: TaskInfo, key: str, labels: Sequence[str]) -> None:

@@ -1,182 +1,179 @@
-"""The viewer: window and level, frames, invert, zoom, the value under the pointer, the permitted tags."""
+"""The viewer on a page: one scan or two side by side, what is to be said of them, the permitted tags."""
 
 from __future__ import annotations
 
-import base64
-import io
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
-from numpy.typing import NDArray
-from PIL import Image
+from streamlit.components.v2.types import ComponentRenderer
 
 from medmeta.errors import MedMetaError
-from medmeta.scans.display import PRESETS, default_window, render
-from medmeta.scans.scan import Scan
 from medmeta.ui.guard import Context
-from medmeta.ui.text import md
-from medmeta.workspace.records import Entry
+from medmeta.ui.text import count, md
+from medmeta.ui.viewer_message import Labelling, Pane, message
+from medmeta.workspace.volumes import Volume
 
-#: Largest side of the image sent to the browser, and of the grid of values behind the pointer.
-_SIDE, _GRID = 1536, 384
-_OWN, _FULL = "As stored", "Full range"
+_PARTS = Path(__file__).parent / "component"
+_SCRIPTS = ("pixels.js", "pane.js", "viewer.js")
+#: Scans are offered for comparison up to here; more make a list that nobody reads.
+_MOST_BESIDE = 300
+
+
+@cache
+def _component() -> ComponentRenderer:
+    """The viewer as Streamlit mounts it; its parts are files of this package and nothing from a network."""
+    return st.components.v2.component(
+        "medmeta.viewer",
+        html=(_PARTS / "viewer.html").read_text(encoding="utf-8"),
+        css=(_PARTS / "viewer.css").read_text(encoding="utf-8"),
+        js="\n".join((_PARTS / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+    )
 
 
 @st.fragment
-def viewer(context: Context, entry: Entry, *, height: int = 520) -> None:
-    """Show one scan. What is changed here changes the picture only, never what the model reads."""
+def viewer(context: Context, volume: Volume, others: Sequence[Volume] = (), *, height: int = 500) -> None:
+    """Show a scan; what is moved here changes the picture only, never what the model reads.
+
+    Args:
+        others: scans that may be put beside it.
+        height: of the picture, in pixels of the page.
+    """
+
+    def act(said: dict[str, Any], panes: Sequence[Pane]) -> None:
+        mark(context, said, panes)
+
+    if show(context, volume, others, act, height=height):
+        st.rerun()
+
+
+def show(
+    context: Context,
+    volume: Volume,
+    others: Sequence[Volume],
+    act: Callable[[dict[str, Any], Sequence[Pane]], None],
+    *,
+    height: int,
+    labelling: Labelling | None = None,
+) -> bool:
+    """Draw the viewer and what belongs under it.
+
+    Args:
+        act: called with what a person did in it that is more than looking (``do``: ``"mark"``, ``"label"``, ...),
+            before the page is drawn again.
+
+    Returns:
+        whether that has just happened.
+    """
+    title_side, beside_side = st.columns([3, 2], vertical_alignment="center")
+    with beside_side:
+        beside = _beside(volume, others)
+    shown = [volume] if beside is None else [volume, beside]
+    title_side.markdown(" beside ".join(_title(each) for each in shown))
     try:
-        scan = context.store.scan(entry)
+        panes = [Pane(each, context.store.scan(each.key), context.store.scan) for each in shown]
     except MedMetaError as error:
         st.error(md(error), icon=":material/broken_image:")
-        return
-    title = f"**{md(entry.file)}**" + (f" · {md(entry.label)}" if entry.label else "")
-    st.markdown(title)
-    key = f"view-{entry.scan_id[:12]}-{entry.id}"
-    frame = 0
-    if scan.frames > 1:
-        frame = st.slider("Frame", 1, scan.frames, scan.central_frame + 1, key=f"{key}-frame") - 1
-    window, invert = (None, False) if scan.is_colour else _controls(scan, frame, key)
-    st.plotly_chart(
-        _picture(scan, frame, window, invert=invert, height=height),
-        key=f"{key}-picture",
-        theme=None,
-        config={"scrollZoom": True, "displaylogo": False, "modeBarButtonsToRemove": ["toImage"]},
-        alt=f"Scan, frame {frame + 1} of {scan.frames}",
+        return False
+    key = "viewer"
+    state: Any = st.session_state.get(key) or {}
+    want = state.get("want") or {}
+    data, problems = message(
+        panes, want if isinstance(want, dict) else {}, height=height, labelling=labelling
     )
-    st.caption("Scroll to zoom, drag to move, double-click to see all of it.")
-    for text in scan.warnings:
-        st.warning(md(text), icon=":material/warning:")
-    _tags(scan, entry)
+
+    def acted() -> None:
+        said = st.session_state[key].get("act")
+        if isinstance(said, dict):
+            act(said, panes)
+
+    result = _component()(key=key, data=data, on_want_change=lambda: None, on_act_change=acted)
+    for problem in problems:
+        st.error(md(problem), icon=":material/broken_image:")
+    _help(any(pane.length > 1 for pane in panes))
+    for each in shown:
+        for text in each.notes:
+            st.warning(md(text), icon=":material/warning:")
+    _tags(panes)
+    return result.act is not None
 
 
-def _controls(scan: Scan, frame: int, key: str) -> tuple[tuple[float, float], bool]:
-    """Presets and sliders of window centre and width, and invert."""
-    values = scan.pixels[frame]
-    low, high = float(values.min()), float(values.max())
-    width_all = max(high - low, 1.0)
-    presets = {_OWN: default_window(scan), _FULL: ((low + high) / 2, width_all)}
-    if scan.unit == "HU":
-        presets |= PRESETS
-    unit = f" ({scan.unit})" if scan.unit else ""
-    name = st.segmented_control(
-        "Window",
-        list(presets),
-        default=_OWN,
-        required=True,
-        key=f"{key}-preset",
+def _title(volume: Volume) -> str:
+    files = f" and {count(len(volume.entries) - 1, 'more slice')}" if volume.is_series else ""
+    label = f" · {md(volume.label)}" if volume.label else ""
+    return f"**{md(volume.key.file)}**{files}{label}"
+
+
+def _beside(volume: Volume, others: Sequence[Volume]) -> Volume | None:
+    """The scan a person chose to see next to this one."""
+    offered = {other.id: other for other in others[:_MOST_BESIDE] if other.id != volume.id}
+    if not offered:
+        return None
+    # Numbered: a select box tells options apart by their words, and files may share a name.
+    words = {
+        key: f"{number}. {other.label or 'no label'} · {other.key.file}"
+        for number, (key, other) in enumerate(offered.items(), start=1)
+    }
+    picked = st.selectbox(
+        "Beside it",
+        list(offered),
+        index=None,
+        format_func=words.__getitem__,
+        placeholder="Compare with another scan",
         label_visibility="collapsed",
-        wrap=True,
+        key="viewer-beside",
     )
-    centre, width = presets[name]
-    step = 1.0 if width_all >= 50 else width_all / 200
-    shown = "%.0f" if step == 1.0 else "%.3g"
-    left, right, invert_side = st.columns([5, 5, 3], vertical_alignment="bottom")
-    # Keys carry the preset: choosing one moves both sliders to it.
-    centre = left.slider(
-        f"Level{unit}",
-        min(low, centre),
-        max(high, centre),
-        float(centre),
-        step,
-        format=shown,
-        key=f"{key}-{name}-centre",
-        help="The grey value shown as mid-grey.",
-    )
-    width = right.slider(
-        f"Width{unit}",
-        min(step, width),
-        max(2 * width_all, width),
-        float(width),
-        step,
-        format=shown,
-        key=f"{key}-{name}-width",
-        help="The span of grey values between black and white. Narrow means more contrast.",
-    )
-    invert = invert_side.toggle("Invert", key=f"{key}-invert")
-    return (centre, width), invert
+    return offered.get(picked) if picked is not None else None
 
 
-def _picture(
-    scan: Scan, frame: int, window: tuple[float, float] | None, *, invert: bool, height: int
-) -> go.Figure:
-    shown = render(scan, frame=frame, window=window, invert=invert)
-    figure = go.Figure()
-    figure.add_layout_image(
-        source=_png(shown),
-        xref="x",
-        yref="y",
-        x=-0.5,
-        y=-0.5,
-        sizex=scan.columns,
-        sizey=scan.rows,
-        sizing="stretch",
-        layer="below",
-    )
-    if not scan.is_colour:
-        figure.add_trace(_values(scan, frame))
-    figure.update_xaxes(visible=False, range=[-0.5, scan.columns - 0.5], constrain="domain")
-    figure.update_yaxes(
-        visible=False, range=[scan.rows - 0.5, -0.5], scaleanchor="x", scaleratio=1, constrain="domain"
-    )
-    figure.update_layout(
-        height=height,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        paper_bgcolor="black",
-        plot_bgcolor="black",
-        dragmode="pan",
-        # Keeps zoom and place while the window or the frame changes.
-        uirevision=scan.id,
-        showlegend=False,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#9aa7aa", "activecolor": "#ffffff"},
-    )
-    return figure
+def mark(context: Context, said: dict[str, Any], panes: Sequence[Pane]) -> None:
+    """Mark or unmark the slice a person pointed at."""
+    index = said.get("index")
+    for pane in panes:
+        if (
+            said.get("do") == "mark"
+            and pane.id == said.get("pane")
+            and isinstance(index, int)
+            and 0 <= index < len(pane.volume.entries)
+        ):
+            entry = pane.volume.entries[index]
+            context.store.set_marked(entry.task_id, [entry.id], not entry.marked)
 
 
-def _values(scan: Scan, frame: int) -> go.Heatmap:
-    """An invisible layer that tells the value under the pointer, thinned for large images."""
-    stride = max(1, -(-max(scan.rows, scan.columns) // _GRID))
-    rows, columns = np.arange(0, scan.rows, stride), np.arange(0, scan.columns, stride)
-    grid = np.asarray(scan.pixels[frame, ::stride, ::stride])
-    if grid.dtype.itemsize == 4:
-        grid = grid.astype(np.float64)
-    unit = f" {scan.unit}" if scan.unit else ""
-    return go.Heatmap(
-        z=grid,
-        x=columns,
-        y=rows,
-        opacity=0,
-        showscale=False,
-        hovertemplate=f"column %{{x}}, row %{{y}}<br><b>%{{z:.0f}}</b>{unit}<extra></extra>",
+def _help(several: bool) -> None:
+    parts = ["Drag for window and level", "right-drag or Ctrl+wheel to zoom", "Shift-drag to move"]
+    if several:
+        parts.insert(0, "Wheel or arrow keys to scroll")
+    st.caption(
+        ", ".join(parts) + ", double-click to reset.",
+        help="Keys: 0 as stored, 1 soft tissue, 2 lung, 3 liver, 4 bone, 5 brain (values in HU), I invert, + and − "
+        "zoom, R reset, arrows, Page Up and Page Down scroll, Home and End, M marks the slice that carries the label. "
+        "Nothing here changes what the model reads, except the marks.",
     )
 
 
-def _png(shown: NDArray[np.uint8]) -> str:
-    """A data address of the picture, made smaller when it is larger than any screen needs."""
-    image = Image.fromarray(shown)
-    if max(image.size) > _SIDE:
-        image.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _tags(scan: Scan, entry: Entry) -> None:
+def _tags(panes: Sequence[Pane]) -> None:
     with st.expander("What is kept from the file", icon=":material/sell:"):
-        rows = {name: str(value) for name, value in scan.tags.items() if value is not None}
-        rows |= {"Rows × columns": f"{scan.rows} × {scan.columns}", "Frames": str(scan.frames)}
-        if scan.transfer_syntax:
-            rows["Transfer syntax"] = scan.transfer_syntax
-        if scan.unit:
-            rows["Unit"] = scan.unit
-        rows["Patient"] = entry.group
-        st.dataframe(
-            pd.DataFrame({"Item": list(rows), "Value": list(rows.values())}),
-            hide_index=True,
-            height="content",
-        )
+        for pane in panes:
+            scan = pane.central
+            rows = {name: str(value) for name, value in scan.tags.items() if value is not None}
+            rows |= {"Rows × columns": f"{scan.rows} × {scan.columns}", "Frames": str(scan.frames)}
+            if scan.transfer_syntax:
+                rows["Transfer syntax"] = scan.transfer_syntax
+            if scan.unit:
+                rows["Unit"] = scan.unit
+            if pane.volume.is_series:
+                step = pane.volume.stack.step
+                rows["Slices"] = str(pane.length) + (f", {step:.3g} mm apart" if step else "")
+            rows["Patient"] = pane.volume.key.group
+            st.dataframe(
+                pd.DataFrame({"Item": list(rows), "Value": list(rows.values())}),
+                hide_index=True,
+                height="content",
+            )
         st.caption(
             "Names, dates, numbers and all other identifying entries were dropped when the file was read."
         )

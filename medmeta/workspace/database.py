@@ -9,8 +9,8 @@ from pathlib import Path
 
 from medmeta.workspace.records import WorkspaceError
 
-#: Raised by one whenever the tables change; a file of another version is refused, never guessed at.
-SCHEMA_VERSION = 1
+#: Raised by one whenever the tables change; a file of a version that is not in `UPGRADES` is refused, never guessed at.
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE task (
@@ -36,6 +36,8 @@ CREATE TABLE entry (
     group_source TEXT NOT NULL,
     role TEXT NOT NULL CHECK (role IN ('support', 'query', 'predict')),
     deleted INTEGER NOT NULL DEFAULT 0,
+    series TEXT NOT NULL DEFAULT '',
+    marked INTEGER NOT NULL DEFAULT 0,
     meta TEXT NOT NULL
 );
 CREATE UNIQUE INDEX entry_once ON entry(task_id, scan_id) WHERE deleted = 0;
@@ -94,6 +96,11 @@ CREATE TABLE IF NOT EXISTS audit (
     detail TEXT NOT NULL
 )
 """
+#: What brings the tables of an earlier version to the next one.
+UPGRADES = {
+    1: "ALTER TABLE entry ADD COLUMN series TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE entry ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"
+}
 
 
 class Database:
@@ -116,12 +123,18 @@ class Database:
                 if version == 0:
                     for statement in filter(str.strip, SCHEMA.split(";")):
                         connection.execute(statement)
+                    version = SCHEMA_VERSION
+                while version in UPGRADES:
+                    for statement in UPGRADES[version].split(";"):
+                        connection.execute(statement)
+                    version += 1
+                if version == SCHEMA_VERSION:
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
-        if version not in (0, SCHEMA_VERSION):
+        if version != SCHEMA_VERSION:
             raise WorkspaceError(
                 f"the workspace was written by another version (found layout {version}, expected "
                 f"{SCHEMA_VERSION}); set MEDMETA_WORKSPACE to another folder, or use that version"

@@ -12,7 +12,7 @@ from medmeta.workspace.records import EditStep
 KEPT_STEPS = 50
 
 #: Columns of ``entry`` a step may change. Column names cannot be bound, so they come from here only.
-_COLUMNS = frozenset(("label", "grp", "group_source", "role", "deleted"))
+_COLUMNS = frozenset(("label", "grp", "group_source", "role", "deleted", "marked"))
 
 Value = str | int | None
 
@@ -96,6 +96,14 @@ def undo(connection: sqlite3.Connection, task_id: str) -> str | None:
         _set(connection, entry_id, before)
     connection.execute("UPDATE edit SET undone = 1 WHERE id = ?", (row["id"],))
     return str(row["summary"])
+
+
+def last_changed(connection: sqlite3.Connection, task_id: str) -> set[int]:
+    """Ids of the entries that undo would change."""
+    row = connection.execute(
+        "SELECT changes FROM edit WHERE task_id = ? AND undone = 0 ORDER BY id DESC LIMIT 1", (task_id,)
+    ).fetchone()
+    return set() if row is None else {entry_id for entry_id, _, _ in json.loads(row["changes"])}
 
 
 def redo(connection: sqlite3.Connection, task_id: str) -> str | None:

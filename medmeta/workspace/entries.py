@@ -9,6 +9,7 @@ import unicodedata
 from typing import Any
 
 from medmeta.scans.scan import Scan, VoiTable
+from medmeta.scans.series import is_slice
 from medmeta.workspace.blobs import BlobStore
 from medmeta.workspace.records import Entry, TaskInfo
 
@@ -67,9 +68,19 @@ def insert(
         "DELETE FROM entry WHERE task_id = ? AND scan_id = ? AND deleted = 1", (task_id, scan.id)
     )
     connection.execute(
-        "INSERT INTO entry (task_id, scan_id, file, label, grp, group_source, role, meta) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (task_id, scan.id, scan.file, label, group, scan.group_source, role, json.dumps(meta_of(scan))),
+        "INSERT INTO entry (task_id, scan_id, file, label, grp, group_source, role, series, meta) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            task_id,
+            scan.id,
+            scan.file,
+            label,
+            group,
+            scan.group_source,
+            role,
+            scan.series if is_slice(scan) else "",
+            json.dumps(meta_of(scan)),
+        ),
     )
 
 
@@ -91,6 +102,8 @@ def entry_of(row: sqlite3.Row) -> Entry:
         transfer_syntax=meta["transfer_syntax"],
         warnings=tuple(meta["warnings"]),
         tags=meta["tags"],
+        series=row["series"],
+        marked=bool(row["marked"]),
     )
 
 
@@ -117,15 +130,17 @@ def scan_of(row: sqlite3.Row, blobs: BlobStore) -> Scan:
         monochrome1=meta["monochrome1"],
         warnings=tuple(meta["warnings"]),
         id=row["scan_id"],
+        series=row["series"],
     )
 
 
 #: One row a task with the counts its card shows.
 TASK_ROWS = """
 SELECT task.*,
-    COALESCE(SUM(role = 'support'), 0) AS support,
-    COALESCE(SUM(role = 'support' AND label IS NOT NULL), 0) AS labelled,
-    COALESCE(SUM(role = 'query'), 0) AS query,
+    COUNT(DISTINCT CASE WHEN role = 'support' THEN COALESCE(NULLIF(series, ''), entry.id) END) AS support,
+    COUNT(DISTINCT CASE WHEN role = 'support' AND label IS NOT NULL
+        THEN COALESCE(NULLIF(series, ''), entry.id) END) AS labelled,
+    COUNT(DISTINCT CASE WHEN role = 'query' THEN COALESCE(NULLIF(series, ''), entry.id) END) AS query,
     COUNT(DISTINCT CASE WHEN role = 'support' THEN label END) AS classes,
     COUNT(DISTINCT CASE WHEN role = 'support' THEN grp END) AS patients
 FROM task LEFT JOIN entry ON entry.task_id = task.id AND entry.deleted = 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medmeta.workspace.records import Entry
+from medmeta.workspace.volumes import used
 
 #: Patients a class should have before its figures say much.
 GOOD_PATIENTS = 5
@@ -25,7 +26,8 @@ class Readiness:
 
 
 def check(entries: Sequence[Entry]) -> Readiness:
-    """Look over the scans of a task without opening any pixels."""
+    """Look over the scans of a task without opening any pixels; of a volume, the slices that answer for it."""
+    entries = used(entries)
     held = [entry for entry in entries if entry.held and entry.role != "predict"]
     support = [entry for entry in entries if entry.role == "support" and not entry.held]
     query = [entry for entry in entries if entry.role == "query" and not entry.held]

@@ -31,7 +31,8 @@ class TaskInfo:
         id: short unguessable name, fit for a URL.
         synthetic: the project made the scans itself, no patient is behind them.
         created, used: seconds since the epoch.
-        support, query: scans of each role; ``labelled`` counts the support scans with a label.
+        support, query: scans of each role, a series counted once; ``labelled`` counts the support scans with a
+            label.
         classes, patients: distinct labels and groups of the support.
     """
 
@@ -49,7 +50,11 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class Entry:
-    """One scan of one task; the pixels stay on disk until asked for."""
+    """One file of one task; the pixels stay on disk until asked for.
+
+    ``series`` is as in `Scan`, and empty for a file that is no slice of a volume; ``marked``: a person says that this
+    slice of a volume carries its label.
+    """
 
     id: int
     task_id: str
@@ -68,6 +73,8 @@ class Entry:
     tags: Mapping[str, TagValue]
     #: Text may be burned into the picture and nobody has looked yet: not used until then.
     held: bool = False
+    series: str = ""
+    marked: bool = False
 
 
 @dataclass(frozen=True)

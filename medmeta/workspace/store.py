@@ -34,6 +34,7 @@ from medmeta.workspace.records import (
     WorkspaceError,
 )
 from medmeta.workspace.uploads import TaskIntake, Upload
+from medmeta.workspace.volumes import used
 
 
 def default_root() -> Path:
@@ -178,19 +179,21 @@ class Store:
         return stored if stored is not None else thumbnail(self.scan(entry))
 
     def signature(self, task_id: str) -> str:
-        """Digest of the scans used, labels, patients and roles: has anything changed since a run?"""
+        """Digest of the scans used, labels, patients, roles and marks: has anything changed since a run?"""
         with self.database.read() as connection:
             held = pixel_text.held(connection, task_id)
             rows = connection.execute(
-                "SELECT scan_id, label, grp, role FROM entry WHERE task_id = ? AND deleted = 0 "
+                "SELECT scan_id, label, grp, role, marked FROM entry WHERE task_id = ? AND deleted = 0 "
                 "AND label IS NOT NULL AND role != 'predict' ORDER BY scan_id",
                 (task_id,),
             ).fetchall()
-        used = [list(row) for row in rows if row["scan_id"] not in held]
-        return hashlib.sha256(json.dumps(used).encode()).hexdigest()
+        # A task without marks keeps the digest it had before there were any.
+        plain = [[*row[:4], *([1] if row["marked"] else [])] for row in rows if row["scan_id"] not in held]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
     def task(self, task_id: str) -> TaskSets:
-        """The labelled scans as learners take them, without those that wait for a look at burned-in text.
+        """The labelled scans as learners take them: of a volume, the slices that carry its label, and without those
+        that wait for a look at burned-in text.
 
         Raises:
             TaskError: they do not make a task yet (one class only, ...).
@@ -204,8 +207,9 @@ class Store:
             held = pixel_text.held(connection, task_id)
         sets: dict[str, list[LabelledScan]] = {"support": [], "query": []}
         unlabelled = 0
+        chosen = {entry.id for entry in used([entries.entry_of(row) for row in rows])}
         for row in rows:
-            if row["role"] == "predict" or row["scan_id"] in held:
+            if row["role"] == "predict" or row["scan_id"] in held or row["id"] not in chosen:
                 continue
             if row["label"] is None:
                 unlabelled += 1
@@ -245,6 +249,11 @@ class Store:
         what = {"support": "moved to learning", "query": "moved to testing", "predict": "moved to new scans"}
         return self._edit(task_id, entry_ids, what[role], {"role": role})
 
+    def set_marked(self, task_id: str, entry_ids: Sequence[int], marked: bool) -> int:
+        """Say which slices of a volume carry its label, instead of the central one; returns how many changed."""
+        what = "marked to carry the label" if marked else "mark removed"
+        return self._edit(task_id, entry_ids, what, {"marked": int(marked)})
+
     def remove(self, task_id: str, entry_ids: Sequence[int]) -> int:
         """Take scans out of the task; they can come back by undo until `forget` is called."""
         return self._edit(task_id, entry_ids, "removed", {"deleted": 1})
@@ -253,6 +262,11 @@ class Store:
         """Take back the last change; returns what it was, None when there is none."""
         with self.database.write() as connection:
             return edits.undo(connection, task_id)
+
+    def last_changed(self, task_id: str) -> set[int]:
+        """Ids of the entries that undo would change."""
+        with self.database.read() as connection:
+            return edits.last_changed(connection, task_id)
 
     def redo(self, task_id: str) -> str | None:
         with self.database.write() as connection:

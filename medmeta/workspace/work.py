@@ -19,6 +19,7 @@ from medmeta.workspace.reading import read_scans
 from medmeta.workspace.records import Role, WorkspaceError
 from medmeta.workspace.store import Store
 from medmeta.workspace.uploads import Upload
+from medmeta.workspace.volumes import used
 
 if TYPE_CHECKING:
     from medmeta.models.features import FeatureExtractor
@@ -74,7 +75,7 @@ def predict_work(store: Store, task_id: str, run: Path, extractor: LoadExtractor
 
         model = load_task_model(run, extractor())
         pixel_text.search(store, task_id, TextFinder(), part(progress, 0.05, 0.1))
-        entries = store.entries(task_id, "predict")
+        entries = used(store.entries(task_id, "predict"))
         if not entries:
             raise WorkspaceError("there are no new scans to read; add some first")
         entries = [entry for entry in entries if not entry.held]

@@ -1,4 +1,4 @@
-"""The Scans page in a real browser: refused files, labels and undo, the viewer."""
+"""The Scans page in a real browser: refused files, labels and undo, both themes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from playwright.sync_api import Page, expect
 from workbench import (
     NewWindow,
     Server,
-    changed,
     class_counts,
     create_task,
     open_page,
-    picture,
     relabel,
     settle,
     upload,
@@ -82,32 +80,6 @@ def test_labels_in_bulk_are_undone_and_redone(page: Page, server: Server, labell
     page.reload()
     page.get_by_text("5 scans of 5 patients").wait_for()
     assert class_counts(page) == before
-
-
-def test_the_viewer_answers_to_window_frame_and_invert(page: Page, server: Server, labelled: str) -> None:
-    open_page(page, server, "Scans", task=labelled)
-    search = page.get_by_role("textbox", name="Search")
-    search.fill("volume")
-    search.press("Enter")
-    page.get_by_text("chest/volume · chest").wait_for()
-    settle(page)
-    stored = picture(page)
-    assert stored.startswith("data:image/png;base64,")
-
-    def preset(name: str) -> None:
-        page.get_by_test_id("stButtonGroup").get_by_role("radio", name=name, exact=True).click()
-
-    bone = changed(page, lambda: preset("Bone"))
-    lung = changed(page, lambda: preset("Lung"))
-    assert len({stored, bone, lung}) == 3
-    assert changed(page, lambda: preset("As stored")) == stored
-    invert = page.get_by_test_id("stCheckbox").filter(has_text="Invert")
-    changed(page, invert.click)
-    assert changed(page, invert.click) == stored
-    frame = page.get_by_role("slider", name="Frame")
-    expect(frame).to_have_attribute("max", "4")
-    later = changed(page, lambda: frame.press("ArrowRight"))
-    assert changed(page, lambda: frame.press("ArrowLeft")) == stored != later
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -263,27 +263,3 @@ def downloaded(page: Page, button: str) -> bytes:
     with page.expect_download() as waiting:
         page.get_by_role("button", name=button).click()
     return waiting.value.path().read_bytes()
-
-
-def picture(page: Page) -> str:
-    """The image the viewer shows now, as its data address."""
-    image = page.get_by_test_id("stPlotlyChart").last.locator(".layer-below image, .imagelayer image").first
-    image.wait_for(state="attached")
-    address: str = image.evaluate("image => image.href.baseVal")
-    return address
-
-
-def changed(page: Page, act: Callable[[], None]) -> str:
-    """Do something that must change the viewer's image; returns the new one."""
-    before = picture(page)
-    act()
-    page.wait_for_function(
-        """before => {
-            const charts = document.querySelectorAll('[data-testid="stPlotlyChart"]');
-            const image = charts[charts.length - 1].querySelector('.layer-below image, .imagelayer image');
-            return image && image.href.baseVal && image.href.baseVal !== before;
-        }""",
-        arg=before,
-    )
-    settle(page)
-    return picture(page)

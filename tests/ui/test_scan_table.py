@@ -11,6 +11,7 @@ from PIL import Image
 from medmeta.ui import scan_table
 from medmeta.ui.guard import Context
 from medmeta.workspace.store import Store
+from medmeta.workspace.volumes import volumes
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def state(monkeypatch):
 
 
 def edit(context, state, rows):
-    entries = context.store.entries(context.task.id)
+    scans = volumes(context.store.entries(context.task.id))
     state["key"] = {"edited_rows": rows}
-    scan_table._edited(context, context.task, "key", entries)
+    scan_table._edited(context, context.task, "key", scans)
     return context.store.entries(context.task.id)
 
 

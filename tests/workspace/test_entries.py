@@ -20,6 +20,7 @@ FULL = dataclasses.replace(
     voi_table=VoiTable(-3, bytes([0, 255])),
     padding=(0.0, 2.5),
     monochrome1=True,
+    series="P-0123456789",
 )
 
 
@@ -33,8 +34,9 @@ def blobs(tmp_path) -> BlobStore:
 def row(scan: Scan, meta: dict) -> sqlite3.Row:
     connection = sqlite3.connect(":memory:")
     connection.row_factory = sqlite3.Row
-    fields = (scan.id, scan.file, scan.group, scan.group_source, json.dumps(meta))
-    return connection.execute("SELECT ? scan_id, ? file, ? grp, ? group_source, ? meta", fields).fetchone()
+    fields = (scan.id, scan.file, scan.group, scan.group_source, scan.series, json.dumps(meta))
+    names = "SELECT ? scan_id, ? file, ? grp, ? group_source, ? series, ? meta"
+    return connection.execute(names, fields).fetchone()
 
 
 @pytest.mark.parametrize("scan", [PLAIN, FULL])
