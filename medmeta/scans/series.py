@@ -86,7 +86,8 @@ def stack_up(slices: Sequence[Slice]) -> list[Stack]:
     Files belong together that share group, series, rows, columns and orientation (PS3.3 C.7.6.2.1.1). They are
     sorted by Image Position projected on the normal of the slices, the cross product of the row and column
     directions: an axial series runs from feet to head. Equal positions (phases, echoes) and absent ones follow
-    Instance Number. Everything else stands alone.
+    Instance Number. Everything else stands alone, slices of which not one names its position among it: nothing says
+    that they are one volume, and nothing given is left out on a guess.
 
     Returns:
         stacks in the order in which their first file was given.
@@ -108,7 +109,10 @@ def stack_up(slices: Sequence[Slice]) -> list[Stack]:
     apart = Counter(key[:2] for key, groups in parts.items() for _ in groups)
     for key, groups in parts.items():
         for members in groups:
-            made.append(_sorted(slices, members, stacks=apart[key[:2]]))
+            if any(_along(slices[i]) is not None for i in members):
+                made.append(_sorted(slices, members, stacks=apart[key[:2]]))
+            else:
+                made.extend(Stack((i,)) for i in members)
     return sorted(made, key=lambda stack: min(stack.order))
 
 
@@ -210,9 +214,10 @@ def _sorted(slices: Sequence[Slice], members: Sequence[int], *, stacks: int) -> 
     if stacks > 1:
         notes.append(f"its series holds slices of {stacks} directions or sizes; each is a stack of its own")
     if unplaced:
-        who = "all" if not placed else f"{len(unplaced)} of {len(order)}"
-        where = "" if not placed else " and stand at the end"
-        notes.append(f"{who} slices name no position; they follow their Instance Number{where}")
+        notes.append(
+            f"{len(unplaced)} of {len(order)} slices name no position; they follow their Instance Number and stand at "
+            "the end"
+        )
     if repeated := int((distances < _SAME_POSITION).sum()):
         notes.append(
             f"{repeated} of {len(order)} slices lie where another one does (several phases or echoes, or copies); they "

@@ -94,11 +94,10 @@ def test_a_gap_and_a_repeated_position_are_said():
     assert "2 of 4 slices lie where another one does" in stack.notes[0]
 
 
-def test_without_positions_the_instance_number_orders():
-    (stack,) = stack_up([scan(n, InstanceNumber=k) for n, k in enumerate((3, 1, 2))])
-    assert stack.order == (1, 2, 0)
-    assert stack.step is None
-    assert stack.notes == ("all slices name no position; they follow their Instance Number",)
+def test_a_series_without_positions_is_no_volume_and_nothing_of_it_is_left_out():
+    stacks = stack_up([scan(n, InstanceNumber=k) for n, k in enumerate((3, 1, 2))])
+    assert [stack.order for stack in stacks] == [(0,), (1,), (2,)]
+    assert not any(stack.notes for stack in stacks)
 
 
 def test_slices_without_a_position_stand_at_the_end_and_do_not_move_the_centre():
@@ -118,7 +117,7 @@ def test_directions_and_sizes_make_stacks_of_their_own():
     assert all("3 directions or sizes" in stack.notes[0] for stack in stacks)
     # Cosines that are no two directions at right angles order nothing.
     bent = [scan(n, [0, 0, z], [1, 0, 0, 1, 0, 0], InstanceNumber=n) for n, z in enumerate((9, 1))]
-    assert stack_up(bent)[0].along == (None, None)
+    assert [stack.order for stack in stack_up(bent)] == [(0,), (1,)]
 
 
 @pytest.mark.parametrize(
