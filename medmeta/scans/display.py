@@ -25,8 +25,6 @@ PRESETS: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 _PERCENTILES = (0.5, 99.5)
-#: Pixels from which a table of all 16-bit values is quicker than arithmetic on each pixel.
-_TABLE_PAYS = 2**17
 
 
 def default_window(scan: Scan) -> tuple[float, float]:
@@ -95,7 +93,7 @@ def thumbnail(scan: Scan, side: int = 96) -> bytes:
     Of a large frame every n-th pixel is read, twice as many a side as are shown: enough to see, and quick.
     """
     step = max(1, max(scan.rows, scan.columns) // (2 * side))
-    frame = scan.pixels[scan.central_frame][None, ::step, ::step]
+    frame = np.ascontiguousarray(scan.pixels[scan.central_frame][None, ::step, ::step])  # read once
     picture = Image.fromarray(render(replace(scan, pixels=frame)))
     picture.thumbnail((side, side), Image.Resampling.HAMMING)
     square = Image.new(picture.mode, (side, side))
@@ -115,11 +113,13 @@ def _through_table(values: NDArray[Any], table: VoiTable) -> NDArray[np.uint8]:
 def _windowed(values: NDArray[Any], centre: float, width: float, function: str) -> NDArray[np.uint8]:
     if not width > 0:
         raise ValueError(f"a window's width must be above 0, found {width}")
-    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 and values.size > _TABLE_PAYS:
-        span = np.iinfo(values.dtype)
-        table = _curve(np.arange(span.min, span.max + 1), centre, width, function)
-        shown: NDArray[np.uint8] = np.take(table, values.astype(np.int32) - span.min)
-        return shown
+    if values.dtype.kind in "iu" and values.dtype.itemsize <= 2 and values.size:
+        # The grey of every value there is, looked up: fewer values than pixels are quicker so.
+        low, high = int(values.min()), int(values.max())
+        if high - low < values.size:
+            table = _curve(np.arange(low, high + 1), centre, width, function)
+            shown: NDArray[np.uint8] = np.take(table, values.astype(np.int32) - low)
+            return shown
     return _curve(values, centre, width, function)
 
 
