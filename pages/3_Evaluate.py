@@ -78,12 +78,13 @@ def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
     said = f"labelled **{md(name(true))}**, model says **{md(name(predicted))}**"
     st.markdown(f"##### {count(len(chosen), 'scan')} {said}", anchors=False)
     if chosen:
-        case_cards(
-            chosen,
-            evaluation.classes,
-            {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()},
-            key=f"{cell}-page-{true}-{predicted}",
-        )
+        with st.container(key="cell-cases"):
+            case_cards(
+                chosen,
+                evaluation.classes,
+                {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()},
+                key=f"{cell}-page-{true}-{predicted}",
+            )
     else:
         st.info("No scan is in this cell.", icon=":material/check:")
 

@@ -62,7 +62,7 @@ def close_up(
                 "Discs are scans learned from, open circles the query set, crosses wrong answers, stars the middle of "
                 f"a class. {md(map_words(evaluation.map))}"
             )
-    with card_side:
+    with card_side, st.container(key="close-up"):
         position = st.selectbox(
             "Click a point, or choose a scan, worst mistakes first",
             range(len(ordered)),

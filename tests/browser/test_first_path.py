@@ -42,7 +42,7 @@ def check_cells(page: Page, run: Adapted) -> None:
         said = f"{len(files)} {noun} labelled {classes[i]}, model says {classes[j]}"
         page.get_by_role("heading", name=said, exact=True).wait_for()
         settle(page)
-        assert listed_cases(page) == files
+        assert listed_cases(page, "cell-cases") == files
 
 
 def test_evaluate_opens_the_cases_behind_each_cell(adapted: Adapted, page: Page, server: Server) -> None:

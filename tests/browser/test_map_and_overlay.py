@@ -44,7 +44,7 @@ def test_a_point_of_the_map_opens_its_scan(adapted: Adapted, page: Page, server:
         click_point(page, adapted, file)
         expect(page.get_by_text(re.compile(rf"^Label: .* · {re.escape(file)}$"))).to_be_visible()
         settle(page)
-        assert listed_cases(page) == {file}
+        assert listed_cases(page, "close-up") == {file}
 
 
 def test_the_places_that_decided_are_shown_and_survive_a_refresh(

@@ -252,9 +252,9 @@ def click_cell(page: Page, evaluation: Mapping[str, Any], true: int, predicted: 
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
-def listed_cases(page: Page) -> set[str]:
-    """Files of the case cards on the page."""
-    texts = page.get_by_text(re.compile(r"^Label: .* · patient ")).all_inner_texts()
+def listed_cases(page: Page, place: str) -> set[str]:
+    """Files of the case cards in a container of the page, named by its key."""
+    texts = page.locator(f".st-key-{place}").get_by_text(re.compile(r"^Label: .* · patient ")).all_inner_texts()
     return {text.rpartition(" · ")[2] for text in texts}
 
 
