@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from browser_scans import write, zipped
-from playwright.sync_api import ConsoleMessage, Page, Request, expect
+from playwright.sync_api import ConsoleMessage, Page, Request, TimeoutError, expect
 
 #: Milliseconds a background job may take where all of CI runs on two slow cores.
 LONG = 180_000
@@ -204,8 +204,15 @@ def relabel(page: Page, label: str, count: int) -> None:
 
 def choose(page: Page, name: str, option: str) -> None:
     """Take an option of a select box."""
-    page.get_by_role("combobox", name=name).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    box, wanted = page.get_by_role("combobox", name=name), page.get_by_role("option", name=option, exact=True)
+    for _ in range(3):  # pictures that come in above move the box, which closes its list
+        box.click()
+        try:
+            wanted.wait_for(timeout=4000)
+            break
+        except TimeoutError:
+            continue
+    wanted.click()
     settle(page)
 
 
