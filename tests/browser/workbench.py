@@ -261,7 +261,9 @@ def click_cell(page: Page, evaluation: Mapping[str, Any], true: int, predicted: 
 
 def listed_cases(page: Page, place: str) -> set[str]:
     """Files of the case cards in a container of the page, named by its key."""
-    texts = page.locator(f".st-key-{place}").get_by_text(re.compile(r"^Label: .* · patient ")).all_inner_texts()
+    texts = (
+        page.locator(f".st-key-{place}").get_by_text(re.compile(r"^Label: .* · patient ")).all_inner_texts()
+    )
     return {text.rpartition(" · ")[2] for text in texts}
 
 
