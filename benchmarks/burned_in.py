@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
-from medmeta.evaluation.intervals import clopper_pearson
+from benchmarks.shares import share
 from medmeta.scans.intake import read_source
 from medmeta.scans.pixel_text import Box, TextFinder
 from medmeta.scans.reader import in_process
@@ -66,14 +66,14 @@ def main() -> int:
                         found[height, name].append(any(_meet(box, each) for each in finder.find(marked)))
     print("\n| clean scans of | flagged |\n|---|---|")
     for name, answers in flagged.items():
-        print(f"| {name} | {_share(answers)} |")
-    print(f"| all | {_share([each for answers in flagged.values() for each in answers])} |")
+        print(f"| {name} | {share(answers)} |")
+    print(f"| all | {share([each for answers in flagged.values() for each in answers])} |")
     print(f"\n| height of capitals | {' | '.join(f'{name} contrast' for name in CONTRASTS)} |")
     print("|---|" + "---|" * len(CONTRASTS))
     for height in HEIGHTS:
-        print(f"| {height} pixels | {' | '.join(_share(found[height, name]) for name in CONTRASTS)} |")
+        print(f"| {height} pixels | {' | '.join(share(found[height, name]) for name in CONTRASTS)} |")
     everything = [each for answers in found.values() for each in answers]
-    print(f"\n{_share(everything)} of all texts found; {1000 * np.median(seconds):.0f} ms a scan (median)")
+    print(f"\n{share(everything)} of all texts found; {1000 * np.median(seconds):.0f} ms a scan (median)")
     return 0
 
 
@@ -122,14 +122,6 @@ def _meet(one: Box, two: Box) -> bool:
     wide = min(one.right, two.right) - max(one.left, two.left)
     tall = min(one.bottom, two.bottom) - max(one.top, two.top)
     return wide > 0 and tall > 0
-
-
-def _share(answers: list[bool]) -> str:
-    hits, n = sum(answers), len(answers)
-    if not n:
-        return "–"
-    interval = clopper_pearson(hits, n)
-    return f"{hits} of {n} ({100 * interval.low:.1f} to {100 * interval.high:.1f} %)"
 
 
 if __name__ == "__main__":

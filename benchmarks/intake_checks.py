@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from medmeta.evaluation.intervals import clopper_pearson
+from benchmarks.shares import share
 from medmeta.scans.checks import check_scans, looked_at
 from medmeta.scans.display import thumbnail
 from medmeta.scans.intake import read_source
@@ -99,7 +99,7 @@ def main() -> int:
     print("\n".join(pairs))
     print("\n| a scan and its copy, changed | known as a copy |\n|---|---|")
     for name, answers in known.items():
-        print(f"| {name} | {_share(answers)} |")
+        print(f"| {name} | {share(answers)} |")
     print(
         "\n| set | suspected as they are | turned or mirrored | mirrored left to right |\n|---|---|---|---|"
     )
@@ -137,7 +137,7 @@ def _poses(name: str, items: tuple[LabelledScan, ...], views: list[Views]) -> st
                 changed = np.rot90(part[0][:, ::-1] if pose.mirrored else part[0], pose.turns)
                 hit = any(position == 0 for position, _ in other_poses([changed.copy(), *part[1:]]))
                 (mirrored if pose.mirrored and not pose.turns else turned).append(hit)
-    return f"| {name} | {_share(alarms)} | {_share(turned)} | {_share(mirrored)} |"
+    return f"| {name} | {share(alarms)} | {share(turned)} | {share(mirrored)} |"
 
 
 def _time(items: list[LabelledScan]) -> str:
@@ -151,14 +151,6 @@ def _time(items: list[LabelledScan]) -> str:
         f"{len(items)} scans, processor time: thumbnails and views {drawn:.2f} s, all checks {checked:.2f} s; "
         f"{len(found)} findings"
     )
-
-
-def _share(answers: list[bool]) -> str:
-    hits, n = sum(answers), len(answers)
-    if not n:
-        return "–"
-    interval = clopper_pearson(hits, n)
-    return f"{hits} of {n} ({100 * interval.low:.1f} to {100 * interval.high:.1f} %)"
 
 
 if __name__ == "__main__":

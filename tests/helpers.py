@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pypdfium2
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -48,6 +48,23 @@ def stripes(seed: int, *, upright: bool) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def soft(seed: int, text: str = "", quality: int | None = None) -> bytes:
+    """A soft blob, with or without a line of text: a PNG, or a JPEG of a quality."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:160, :160] / 160
+    cx, cy = random.uniform(0.3, 0.7, 2)
+    values = 60 + 120 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.05) + random.normal(0, 12, (160, 160))
+    picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    if text:
+        ImageDraw.Draw(picture).text((8, 6), text, font=ImageFont.load_default(16), fill=255)
+    out = io.BytesIO()
+    if quality is None:
+        picture.save(out, "PNG")
+    else:
+        picture.save(out, "JPEG", quality=quality)
+    return out.getvalue()
 
 
 def check_one_alone(model: TaskModel, query: Sequence[Scan]) -> None:

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import io
-
-import numpy as np
+from helpers import soft
 from page_helpers import texts
-from PIL import Image, ImageDraw, ImageFont
 
 from medmeta.workspace.work import intake_work
-
-
-def soft(seed, text="", quality=None):
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[:160, :160] / 160
-    cx, cy = random.uniform(0.3, 0.7, 2)
-    values = 60 + 120 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.05) + random.normal(0, 12, (160, 160))
-    picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-    if text:
-        ImageDraw.Draw(picture).text((8, 6), text, font=ImageFont.load_default(16), fill=255)
-    out = io.BytesIO()
-    picture.save(out, *(("JPEG",) if quality else ("PNG",)), **({"quality": quality} if quality else {}))
-    return out.getvalue()
 
 
 def taken_in(store, runner, uploads):

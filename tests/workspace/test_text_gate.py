@@ -9,7 +9,8 @@ from contextlib import closing
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from helpers import soft
+from PIL import Image
 
 from medmeta.errors import CancelledError
 from medmeta.scans.dicom import SAYS_BURNED_IN
@@ -20,20 +21,6 @@ from medmeta.workspace.readiness import check
 from medmeta.workspace.records import WorkspaceError
 from medmeta.workspace.set_checks import check_task
 from medmeta.workspace.store import Store
-
-
-def soft(seed: int, text: str = "") -> bytes:
-    """A PNG of a soft blob, with or without a line of text."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[:160, :160] / 160
-    cx, cy = random.uniform(0.3, 0.7, 2)
-    values = 60 + 120 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.05) + random.normal(0, 12, (160, 160))
-    picture = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
-    if text:
-        ImageDraw.Draw(picture).text((8, 6), text, font=ImageFont.load_default(16), fill=255)
-    out = io.BytesIO()
-    picture.save(out, "PNG")
-    return out.getvalue()
 
 
 @pytest.fixture(scope="module")
