@@ -29,6 +29,7 @@ def test_three_hundred_files_are_labelled_from_the_keyboard(
     # The folder's name became a label; it is no class.
     page.get_by_role("button", name="Select all 300").click()
     page.get_by_text("300 selected").wait_for()
+    settle(page)  # a page still being drawn closes what is opened on it
     page.get_by_test_id("stPopover").get_by_role("button", name="Label").click()
     page.get_by_role("button", name="Remove the label").click()
     page.get_by_text("300 scans of 300 patients, 300 without a label").wait_for()

@@ -268,7 +268,11 @@ def listed_cases(page: Page, place: str) -> set[str]:
 
 
 def downloaded(page: Page, button: str) -> bytes:
-    """Press a download button; returns the file's bytes."""
+    """Press a download button; returns the file's bytes.
+
+    A file that is made when asked for belongs to one run of the page: pressed in the middle of the next, it is gone.
+    """
+    settle(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name=button).click()
     return waiting.value.path().read_bytes()
