@@ -1,7 +1,8 @@
 """A plotly figure on paper: its scatter traces as lines, marks and error bars, drawn by the PDF library.
 
-What a report's figures use is understood: lines (dashed or not), marks, text beside marks, error bars on both axes,
-filled bands, axis titles, ranges and ticks, a legend. Heatmaps are not; a table stands in their place.
+What a report's figures use is understood: lines (dashed or not), marks (discs, circles, crosses, stars), text beside
+marks, error bars on both axes, filled bands, axis titles, ranges and ticks, a legend. Heatmaps are not; a table stands
+in their place.
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ def _frame(page: Page, axes: _Axes, layout: Any) -> None:
 
 
 def _ticks(axis: Any, ends: tuple[float, float]) -> list[tuple[float, str]]:
+    if axis.showticklabels is False:
+        return []
     low, high = min(ends), max(ends)
     if axis.tickvals is not None and axis.ticktext is not None:
         return [(float(v), _plain(t)) for v, t in zip(axis.tickvals, axis.ticktext, strict=True)]
@@ -135,15 +138,33 @@ def _trace(page: Page, axes: _Axes, trace: Any) -> None:
         page.set_dash_pattern()
     _bars(page, axes, trace, points)
     if "markers" in mode:
-        page.set_fill_color(*_colour(trace.marker.color or trace.line.color))
-        for x, y in places:
-            page.ellipse(x - 0.7, y - 0.7, 1.4, 1.4, style="F")
+        colour, symbols = _colour(trace.marker.color or trace.line.color), trace.marker.symbol
+        each = [symbols] * len(places) if symbols is None or isinstance(symbols, str) else symbols
+        for (x, y), symbol in zip(places, each, strict=True):
+            _mark(page, x, y, symbol, colour)
     if "text" in mode and trace.text is not None:
         page.font(6.5)
         page.set_text_color(*MUTED)
         for (x, y), text in zip(places, trace.text, strict=True):
             page.set_xy(x - 9, y + 1)
             page.cell(18, 3, page.printable(_plain(text)), align="C")
+
+
+def _mark(page: Page, x: float, y: float, symbol: str | None, colour: tuple[int, int, int]) -> None:
+    """A disc, or what stands for one of plotly's other symbols."""
+    page.set_fill_color(*colour)
+    page.set_draw_color(*colour)
+    page.set_line_width(0.35)
+    if symbol == "x":
+        page.line(x - 0.9, y - 0.9, x + 0.9, y + 0.9)
+        page.line(x - 0.9, y + 0.9, x + 0.9, y - 0.9)
+    elif symbol == "star-open":
+        turns = [math.pi * k / 5 for k in range(10)]
+        reach = [2.0 if k % 2 == 0 else 0.8 for k in range(10)]
+        tips = [(x + r * math.sin(t), y - r * math.cos(t)) for t, r in zip(turns, reach, strict=True)]
+        page.polygon(tips, style="D")
+    else:
+        page.ellipse(x - 0.7, y - 0.7, 1.4, 1.4, style="D" if symbol == "circle-open" else "F")
 
 
 def _bars(page: Page, axes: _Axes, trace: Any, points: Sequence[tuple[float, float]]) -> None:
@@ -169,11 +190,14 @@ def _legend(page: Page, axes: _Axes, traces: Sequence[Any], layout: Any) -> None
         y += 4.5
     page.set_text_color(*INK)
     for trace in named:
-        page.set_draw_color(*_colour(trace.line.color or trace.marker.color))
-        page.set_line_width(0.5)
-        page.set_dash_pattern(*_DASHES.get(trace.line.dash, (0, 0)))
-        page.line(x, y + 1.8, x + 7, y + 1.8)
-        page.set_dash_pattern()
+        if trace.mode == "markers":
+            _mark(page, x + 3.5, y + 1.8, trace.marker.symbol, _colour(trace.marker.color))
+        else:
+            page.set_draw_color(*_colour(trace.line.color or trace.marker.color))
+            page.set_line_width(0.5)
+            page.set_dash_pattern(*_DASHES.get(trace.line.dash, (0, 0)))
+            page.line(x, y + 1.8, x + 7, y + 1.8)
+            page.set_dash_pattern()
         page.set_xy(x + 8, y)
         page.multi_cell(LEGEND - 8, 3.6, page.printable(_plain(trace.name)), align="L")
         y = page.get_y() + 1

@@ -16,6 +16,8 @@ MAP_HELP = (
     "differ (principal components), found without the labels: classes lie apart only if they look different."
 )
 
+MAP_MARKS = "Discs are scans learned from, open circles the query set, crosses wrong answers, stars the middle of each class."
+
 
 def map_words(found: ScanMap) -> str:
     """What of the differences the map shows."""

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from medmeta.evaluation.cases import label_probability, sorted_by_worst, worst_mistakes
-from medmeta.evaluation.result import Case, Evaluation
+from medmeta.evaluation.cases import label_probability, sorted_by_worst
+from medmeta.evaluation.result import Evaluation
 from medmeta.learners.titles import learner_title
 from medmeta.reports import evidence, figures, words
 from medmeta.reports.checklists import CHECKLISTS, filled
 from medmeta.reports.model_card import card_pairs
-from medmeta.reports.section import Card, Cards, Chart, Matrix, Pairs, Part, Points, Section, Table, Text
+from medmeta.reports.section import Chart, Matrix, Pairs, Part, Points, Section, Table, Text
 from medmeta.reports.sections_decision import decision_sections, more_scans_section
-
-#: Mistakes shown with their pictures, and look-alikes beside each.
-MISTAKES, NEAREST = 6, 3
+from medmeta.reports.sections_why import why_sections
 
 
 def sections(evaluation: Evaluation) -> tuple[Section, ...]:
@@ -32,8 +30,7 @@ def sections(evaluation: Evaluation) -> tuple[Section, ...]:
         _ranking(evaluation),
         *decision_sections(evaluation),
         _further(evaluation),
-        _mistakes(evaluation),
-        _suspects(evaluation),
+        *why_sections(evaluation),
         _cases(evaluation),
         replace(more_scans_section(evaluation), question="What now?"),
         Section("next", "Next steps", (Points(evidence.next_steps(evaluation), "numbered"),)),
@@ -232,50 +229,6 @@ def _further(evaluation: Evaluation) -> Section:
         told = (f"{'; '.join(names)}. {reason}" for reason, names in withheld.items())
         parts.append(Text(tuple(told), muted=True))
     return Section("further", "More figures", tuple(parts))
-
-
-def _mistakes(evaluation: Evaluation) -> Section:
-    mistakes = worst_mistakes(evaluation, MISTAKES)
-    parts: tuple[Part, ...] = (
-        Text(("No scan was wrong. See the notes for what to check before trusting that.",)),
-    )
-    if mistakes:
-        parts = (
-            Text(
-                (
-                    "Wrong answers the model was surest of, each with the scans it had adapted on that look most "
-                    "like it.",
-                ),
-                muted=True,
-            ),
-            Cards(tuple(_mistake(case, evaluation) for case in mistakes)),
-        )
-    return Section("mistakes", "Worst mistakes", parts, question="Why?")
-
-
-def _mistake(case: Case, evaluation: Evaluation) -> Card:
-    chance = case.probabilities[evaluation.classes.index(case.predicted)]
-    text = (
-        f"Labelled {case.label}, taken for {case.predicted} with probability {words.percent(chance)}; "
-        f"the label got {words.percent(label_probability(case, evaluation.classes))}."
-    )
-    return Card(
-        case.scan_id,
-        case.file,
-        text + (" The model declined this scan." if case.abstained else ""),
-        case.nearest[:NEAREST],
-    )
-
-
-def _suspects(evaluation: Evaluation) -> Section:
-    parts: tuple[Part, ...] = ()
-    if evaluation.suspects:
-        named = [Card(item.scan_id, item.file, evidence.disputed(item)) for item in evaluation.suspects]
-        parts = (Text((evidence.SUSPECTS_HELP,), muted=True), Cards(tuple(named)))
-    if evaluation.movers:
-        most = [Card(item.scan_id, item.file, evidence.moving(item)) for item in evaluation.movers]
-        parts = (*parts, Text((f"Scans that decide most. {evidence.MOVERS_HELP}",)), Cards(tuple(most)))
-    return Section("suspects", "Labels worth a second look", parts)
 
 
 def _cases(evaluation: Evaluation) -> Section:

@@ -33,11 +33,9 @@ def case_table(ordered: Sequence[Case], classes: Sequence[str], thumbnails: Mapp
     table = pd.DataFrame(
         {
             "Image": [thumbnails.get(case.scan_id) for case in ordered],
-            "File": [case.file for case in ordered],
-            "Patient": [case.group for case in ordered],
+            "Right": ["yes" if case.correct else "NO" for case in ordered],
             "Label": [case.label for case in ordered],
             "Model says": [case.predicted for case in ordered],
-            "Right": ["yes" if case.correct else "NO" for case in ordered],
             "Unsure": ["yes" if case.abstained else "" for case in ordered],
         }
     )
@@ -55,6 +53,9 @@ def case_table(ordered: Sequence[Case], classes: Sequence[str], thumbnails: Mapp
         config[column] = st.column_config.ProgressColumn(
             label, format="%.0f %%", min_value=0, max_value=100, width=120
         )
+    # Last: a path fills the width that what it is about needs.
+    table["Patient"] = [case.group for case in ordered]
+    table["File"] = [case.file for case in ordered]
     st.dataframe(
         table,
         hide_index=True,

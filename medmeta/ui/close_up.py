@@ -10,7 +10,7 @@ import streamlit as st
 
 from medmeta.evaluation.cases import sorted_by_worst
 from medmeta.evaluation.result import Evaluation
-from medmeta.reports.scan_map import MAP_HELP, map_figure, map_words
+from medmeta.reports.scan_map import MAP_HELP, MAP_MARKS, map_figure, map_words
 from medmeta.ui.cases import case_cards
 from medmeta.ui.explanation import explanation_panel
 from medmeta.ui.figures import ground, themed
@@ -58,10 +58,7 @@ def close_up(
                 config={"displayModeBar": False},
                 alt="Map of the scans by likeness. The same scans can be chosen in the list beside it.",
             )
-            st.caption(
-                "Discs are scans learned from, open circles the query set, crosses wrong answers, stars the middle of "
-                f"a class. {md(map_words(evaluation.map))}"
-            )
+            st.caption(f"{MAP_MARKS} {md(map_words(evaluation.map))}")
     with card_side, st.container(key="close-up"):
         position = st.selectbox(
             "Click a point, or choose a scan, worst mistakes first",

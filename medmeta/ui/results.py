@@ -64,12 +64,10 @@ def headline_panel(evaluation: Evaluation) -> None:
 
 
 def notes_panel(notes: Sequence[str]) -> None:
-    """What must be read with the figures."""
-    if not notes:
-        return
-    with st.container(border=True, gap="xsmall"):
-        st.markdown("**:material/info: Read this with the figures**")
-        st.markdown("\n".join(f"- {md(note)}" for note in notes))
+    """What must be read with the figures, in a band nobody overlooks."""
+    if notes:
+        said = "\n".join(f"- {md(note)}" for note in notes)
+        st.warning(f"**Read this with the figures**\n\n{said}", icon=":material/warning:")
 
 
 def per_class_table(figures: Sequence[ClassFigures]) -> None:

@@ -113,3 +113,37 @@ def test_every_chart_of_the_report_can_be_drawn(
         image = pixels(pdf)
         assert ((image.max(axis=2) - image.min(axis=2)) > 90).sum() > 200, chart.key
         assert chart.alt
+
+
+def test_each_symbol_is_drawn_as_itself_and_stands_in_the_legend(evaluation: Evaluation) -> None:
+    symbols = ["circle", "circle-open", "x", "star-open"]
+    figure = go.Figure(
+        go.Scatter(
+            x=[0, 1, 2, 3], y=[0.5] * 4, mode="markers", name="marks", marker={"color": "#ff0000", "symbol": symbols}
+        )
+    )  # fmt: skip
+    figure.add_scatter(x=[None], y=[None], mode="markers", marker={"color": "#0000ff"}, name="a class")
+    figure.update_xaxes(range=[-0.5, 3.5], showticklabels=False)
+    figure.update_yaxes(range=[0, 1], showticklabels=False)
+    pdf, start = drawn(evaluation, figure)
+    image = pixels(pdf)
+    red = coloured(image, (255, 0, 0))
+    row = round((start + ABOVE + HEIGHT / 2) * MM)
+    columns = [round((18 + LEFT + WIDTH * (k + 0.5) / 4) * MM) for k in range(4)]
+    reach = 30
+    disc, ring, cross, star = (
+        red[row - reach : row + reach + 1, column - reach : column + reach + 1] for column in columns
+    )
+    # A disc and the cross have their colour in the middle, a ring and a star have none.
+    assert [bool(mark[reach - 1 : reach + 2, reach - 1 : reach + 2].all()) for mark in (disc, ring)] == [
+        True,
+        False,
+    ]
+    assert cross[reach, reach] and not star[reach - 2 : reach + 3, reach - 2 : reach + 3].any()
+    # The cross leaves the four sides open, where the ring is closed.
+    middle = slice(reach - 1, reach + 2)
+    assert ring[middle, :reach].any() and not cross[middle, : reach - 8].any()
+    assert disc.sum() > ring.sum() > 50 and star.sum() > 50
+    assert coloured(image, (0, 0, 255)).sum() > 50
+    assert "a class" in read_pages(pdf)[0]
+    assert "0.2" not in read_pages(pdf)[0]
