@@ -16,7 +16,10 @@ MAP_HELP = (
     "differ (principal components), found without the labels: classes lie apart only if they look different."
 )
 
-MAP_MARKS = "Discs are scans learned from, open circles the query set, crosses wrong answers, stars the middle of each class."
+MAP_MARKS = (
+    "Discs are scans learned from, open circles the query set, crosses wrong answers, "
+    "stars the middle of each class."
+)
 
 
 def map_words(found: ScanMap) -> str:

@@ -34,6 +34,31 @@ def test_mid_p_limits_solve_their_definition_inside_the_exact_interval(correct: 
         assert 1 - more(found.high) == pytest.approx(0.025)
 
 
+@pytest.mark.parametrize("n", [6, 10, 20])
+def test_blakers_interval_is_inside_the_exact_one_and_never_holds_less_than_asked(n: int) -> None:
+    for correct in range(n + 1):
+        found, exact, mirror = (
+            f(k, n)
+            for f, k in (
+                (coverage.blaker, correct),
+                (clopper_pearson, correct),
+                (coverage.blaker, n - correct),
+            )
+        )
+        assert exact.low - 1e-4 <= found.low <= correct / n <= found.high <= exact.high + 1e-4
+        assert (found.low, found.high) == pytest.approx((1 - mirror.high, 1 - mirror.low), abs=2e-4)
+    shares = np.linspace(0.013, 0.987, 101)
+    ours, wider = (min(coverage.coverage_of_counts(f, n, shares)) for f in (coverage.blaker, clopper_pearson))
+    assert 0.949 <= ours <= wider
+
+
+def test_blakers_interval_by_hand() -> None:
+    # Of 3, none right: at least as unusual is none, or all three, once that is no likelier: (1-p)^3 + p^3 > 0.05 holds
+    # for every share below one half; beyond, (1-p)^3 alone must be above 0.05.
+    assert coverage.blaker(0, 3).high == pytest.approx(1 - 0.05 ** (1 / 3), abs=2e-4)
+    assert clopper_pearson(0, 3).high == pytest.approx(1 - 0.025 ** (1 / 3))
+
+
 def test_drawn_scans_have_the_share_and_the_correlation_asked_for() -> None:
     right = coverage.draw_right(0.7, 50, 5, 0.3, 2000, np.random.default_rng(0))
     assert right.shape == (2000, 50)

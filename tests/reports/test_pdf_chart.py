@@ -139,11 +139,14 @@ def test_each_symbol_is_drawn_as_itself_and_stands_in_the_legend(evaluation: Eva
         True,
         False,
     ]
-    assert cross[reach, reach] and not star[reach - 2 : reach + 3, reach - 2 : reach + 3].any()
+    assert cross[reach, reach]
+    assert not star[reach - 2 : reach + 3, reach - 2 : reach + 3].any()
     # The cross leaves the four sides open, where the ring is closed.
     middle = slice(reach - 1, reach + 2)
-    assert ring[middle, :reach].any() and not cross[middle, : reach - 8].any()
-    assert disc.sum() > ring.sum() > 50 and star.sum() > 50
+    assert ring[middle, :reach].any()
+    assert not cross[middle, : reach - 8].any()
+    assert disc.sum() > ring.sum() > 50
+    assert star.sum() > 50
     assert coloured(image, (0, 0, 255)).sum() > 50
     assert "a class" in read_pages(pdf)[0]
     assert "0.2" not in read_pages(pdf)[0]
