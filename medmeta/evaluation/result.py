@@ -131,8 +131,8 @@ class Suspect:
 
     ``suggested`` is what the model, adapted without its patient, finds most probable; ``doubt`` in (0, 1] how much
     more probable than ``label``. Where refits with other labels were made, ``suggested`` is the label by which all
-    left-out readings together become most likely, and ``evidence`` (natural logarithm, above 0) by how much; ``doubt``
-    is then the lead of ``suggested``, and may be below 0.
+    left-out readings together become most likely, and ``evidence`` (natural logarithm) by how much; below 0 they fit
+    ``label`` better, but not clearly. ``doubt`` is then the lead of ``suggested``, and may be below 0.
     """
 
     file: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,8 @@ from medmeta.evaluation.result import Case, Mover, Suspect
 SUSPECTS = 3
 #: Movers named to a person.
 MOVERS = 3
+#: Refits clear a label only where all readings are more than twenty times as likely with it as with any other.
+CLEARED = -math.log(20.0)
 
 
 def doubts(cases: Sequence[Case], classes: Sequence[str]) -> NDArray[np.float64]:
@@ -42,7 +45,7 @@ def suspects(
     limit: int = SUSPECTS,
     influences: Influences | None = None,
 ) -> tuple[Suspect, ...]:
-    """The scans whose label is most disputed, at most ``limit``, and none that the model rather confirms.
+    """The scans whose label is most disputed, at most ``limit``, and none that the model confirms.
 
     A scan whose class had no other patient cannot be confirmed by anybody, so it is no suspect.
 
@@ -51,16 +54,17 @@ def suspects(
         classes: the order of the probabilities.
         limit: most that are named; a patient's scans of one label are one suspect.
         influences: of the same scans; where given they decide, which finds more wrong labels than the probability of
-            the scan alone (`benchmarks.suspects`): a wrong label also spoils the reading of the others.
+            the scan alone (`benchmarks.suspects`): a wrong label also spoils the reading of the others. A label is
+            then confirmed below :data:`CLEARED`; without refits, where the model finds none more probable.
     """
     doubt = doubts(cases, classes)
-    strength = doubt if influences is None else influences.evidence
+    strength, confirmed = (doubt, 0.0) if influences is None else (influences.evidence, CLEARED)
     patients = {name: len({case.group for case in cases if case.label == name}) for name in classes}
     order = sorted(range(len(cases)), key=lambda i: (-strength[i], -doubt[i], cases[i].file))
     found: dict[tuple[str, str], Suspect] = {}
     for i in order:
         case = cases[i]
-        if strength[i] <= 0 or patients[case.label] < 2 or (case.group, case.label) in found:
+        if strength[i] <= confirmed or patients[case.label] < 2 or (case.group, case.label) in found:
             continue
         if influences is None:
             suggested, lead = int(np.argmax(case.probabilities)), float(doubt[i])

@@ -59,9 +59,10 @@ def disputed(suspect: Suspect) -> str:
         if suspect.doubt > 0
         else "does not dispute it"
     )
+    fit = "better" if suspect.evidence > 0 else "nearly as well"
     return (
         f"Labelled {quoted(suspect.label)}. Were it {quoted(suspect.suggested)}, the labels of all patients together "
-        f"would fit better. The model adapted without this patient {alone}."
+        f"would fit {fit}. The model adapted without this patient {alone}."
     )
 
 
@@ -80,9 +81,9 @@ MOVERS_HELP = (
 
 
 SUSPECTS_HELP = (
-    "Each label was changed in turn and the model fitted again: does it then read the patients left out better? A "
-    "label so disputed may be wrong, or the scan unusual: it cannot tell which. Correct a label only if you find it "
-    "wrong yourself."
+    "Each label was changed in turn and the model fitted again: does it then read the patients left out better, or "
+    "nearly as well? Such a label may be wrong, or the scan unusual: it cannot tell which. Correct a label only if you "
+    "find it wrong yourself."
 )
 
 
@@ -98,8 +99,9 @@ def _steps(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.leaks:
         names = ", ".join(dict.fromkeys(leak.name for leak in evaluation.leaks[:3]))
         yield f"Rule out the possible short cut ({names}) first: if it is one, no figure here speaks of the disease."
-    if evaluation.suspects:
-        files = ", ".join(shortened(suspect.file, 60) for suspect in evaluation.suspects)
+    contested = [item for item in evaluation.suspects if item.evidence is None or item.evidence > 0]
+    if contested:
+        files = ", ".join(shortened(suspect.file, 60) for suspect in contested)
         yield f"Look again at the labels the model disputes most: {files}. If one is wrong, correct it and adapt again."
     known = [figures for figures in evaluation.per_class if figures.sensitivity is not None]
     small = [figures for figures in known if figures.n_groups < FEW_PATIENTS]

@@ -40,3 +40,10 @@ def test_colours_give_the_wrong_label_away() -> None:
     text = suspects.table({"one": places[:5], "two": places[5:]})
     assert text.count("of 5 (") == 8
     assert "| all |" in text
+
+
+def test_right_labels_of_plain_colours_are_hardly_named() -> None:
+    learner = prototypes(tiny_extractor())
+    whole = task(("a", "b", "c"), shots=8)
+    drawn = [suspects.plant(whole, np.random.default_rng(seed)) for seed in range(5)]
+    assert sum(suspects.named_without_cause(planted, learner) for planted in drawn) <= 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -97,6 +99,10 @@ def test_suspects_and_movers_name_a_patient_once_with_its_evidence() -> None:
     assert named[0].suggested == "a"
     assert named[0].evidence == pytest.approx(found.evidence[1])
     assert len({(each.group, each.label) for each in named}) == len(named)
+    # One that fits nearly as well with the other label is named too, one that is clearly confirmed is not.
+    below = [-np.log(20) + 0.01 if group == "1-5" else -np.log(20) - 0.01 for group in groups]
+    near = suspects(cases, ("a", "b"), influences=replace(found, evidence=np.array(below)))
+    assert [each.group for each in near] == ["1-5"]
     moving = movers(cases, found)
     assert [each.moved for each in moving] == sorted((each.moved for each in moving), reverse=True)
     assert len({each.group for each in moving}) == 3

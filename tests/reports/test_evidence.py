@@ -51,6 +51,13 @@ def test_next_steps_come_in_order_and_always_end_with_new_patients(
     assert "new patients" in steps[-1]
     clean = replace(complete(build_evaluation), suspects=(), leaks=())
     assert next_steps(clean) == steps[-1:]
+    # A label that is merely not confirmed is shown, but nothing has to be done about it.
+    near = replace(clean, suspects=(replace(SUSPECT, doubt=-0.1, evidence=-2.0),))
+    assert next_steps(near) == steps[-1:]
+    assert "would fit nearly as well. The model adapted without this patient does not" in disputed(
+        near.suspects[0]
+    )
+    assert "would fit better" in disputed(replace(SUSPECT, evidence=0.5))
 
 
 def test_html_shows_them_escaped_and_in_the_order_of_the_questions(
