@@ -23,7 +23,7 @@ from benchmarks.machine import describe
 from benchmarks.tune_anchor import load
 from medmeta.evaluation.influence import Similar, influences
 from medmeta.evaluation.intervals import clopper_pearson
-from medmeta.evaluation.protocols import leave_out
+from medmeta.evaluation.left_out import leave_out
 from medmeta.evaluation.suspects import CLEARED, SUSPECTS, doubts
 from medmeta.learners.base import Learner
 from medmeta.learners.registry import BASELINES, load_extractor, make_learner

@@ -21,6 +21,7 @@ from medmeta.ui.evidence import further_table, next_steps_panel, suspects_panel
 from medmeta.ui.figures import follow_theme, ground, themed
 from medmeta.ui.guard import ADAPT, PREDICT, open_page
 from medmeta.ui.learning_curve import learning_curve_panel
+from medmeta.ui.repeated_folds import repeated_panel
 from medmeta.ui.results import comparison_table, headline_panel, limits_panel, notes_panel, per_class_table
 from medmeta.ui.runs import cached_run, cached_thumbnails, pick_run, stale_notice
 from medmeta.ui.scan_table import data_uri
@@ -154,6 +155,7 @@ def main() -> None:
     st.plotly_chart(
         themed(roc_figure(evaluation)), key=f"roc-{job.id}-{ground()}", config={"displayModeBar": False}
     )
+    repeated_panel(evaluation, job.id)
     st.subheader("All cases, worst mistakes first", anchor=False)
     case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
     question("Why?")

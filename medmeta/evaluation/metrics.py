@@ -25,6 +25,14 @@ def confusion_matrix(truth: Sequence[int], predicted: Sequence[int], n_classes: 
     return tuple(tuple(int(value) for value in row) for row in counts)
 
 
+def confusion_of(cases: Sequence[Case], classes: Sequence[str]) -> Confusion:
+    """Scans of each label (row) by what was predicted (column)."""
+    index = {name: i for i, name in enumerate(classes)}
+    return confusion_matrix(
+        [index[case.label] for case in cases], [index[case.predicted] for case in cases], len(classes)
+    )
+
+
 def accuracy(confusion: Confusion) -> float:
     """Share of scans predicted right.
 

@@ -5,35 +5,31 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from medmeta.errors import ModelError, TaskError
+from medmeta.errors import TaskError
 from medmeta.evaluation import metrics
 from medmeta.evaluation.further import further_figures, reliability_points
 from medmeta.evaluation.influence import MOST_SCANS, Similar, influences
 from medmeta.evaluation.intervals import paired_difference, scan_share
 from medmeta.evaluation.leakage import find_leaks
 from medmeta.evaluation.learning_curve import learning_curve
+from medmeta.evaluation.left_out import learnable, leave_out, on_query
 from medmeta.evaluation.notes import collect_notes
 from medmeta.evaluation.provenance import provenance
+from medmeta.evaluation.repeated_folds import repeated_folds
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, QUERY_SET, Case, Comparison, Evaluation
 from medmeta.evaluation.scan_map import scan_map
 from medmeta.evaluation.suspects import movers, suspects
-from medmeta.learners.base import Learner, Prediction, TaskModel
+from medmeta.learners.base import Learner, TaskModel
 from medmeta.learners.frozen import FrozenTaskModel
 from medmeta.progress import Progress, part, silent
-from medmeta.scans.scan import Scan
 from medmeta.tasks.splits import Fold, leave_one_group_out
 from medmeta.tasks.task import Task, check_disjoint
 
 #: Up to this many patients are left out one by one; more share :data:`SHARED_FOLDS` folds.
 MAX_SINGLE_FOLDS = 200
 SHARED_FOLDS = 20
-#: Stands in for an out-of-domain score that is not a number or not finite.
-FAR_AWAY = 1e6
 
 
 def evaluate(
@@ -80,7 +76,7 @@ def evaluate(
         all_cases = leave_out(learners, support, folds, rest)
     else:
         tested = query
-        all_cases = _on_query(learners, model, support, query, rest)
+        all_cases = on_query(learners, model, support, query, rest)
     draft = _figures(
         learner.name,
         tested,
@@ -108,8 +104,11 @@ def evaluate(
     draft = replace(draft, leaks=find_leaks(scans, labels, seed=seed))
     if isinstance(model, FrozenTaskModel):
         draft = replace(draft, map=scan_map(model, support, query))
-        curve = learning_curve(learner, support, query, seed=seed, progress=part(progress, 0.75, 1.0))
+        curve = learning_curve(learner, support, query, seed=seed, progress=part(progress, 0.75, 0.9))
         draft = replace(draft, curve=curve)
+        if query is None:
+            again = repeated_folds(learner, support, seed=seed, progress=part(progress, 0.9, 1.0))
+            draft = replace(draft, repeated=again)
     progress(1.0, "Evaluated")
     return model, replace(draft, notes=collect_notes(draft, support, query, len(folds)))
 
@@ -137,7 +136,7 @@ def _folds(support: Task, query: Task | None) -> list[Fold]:
     folds = leave_one_group_out(
         support.groups, support.targets, None if patients <= MAX_SINGLE_FOLDS else SHARED_FOLDS
     )
-    if not any(_learnable(support, fold.train) for fold in folds):
+    if not any(learnable(support, fold.train) for fold in folds):
         counts = ", ".join(f"{label}: {count}" for label, count in support.groups_per_class().items())
         raise TaskError(
             "whichever patient is left out, the rest no longer has 2 patients and 2 classes to learn from "
@@ -146,141 +145,11 @@ def _folds(support: Task, query: Task | None) -> list[Fold]:
     return folds
 
 
-def _learnable(support: Task, positions: Sequence[int]) -> bool:
-    groups, labels = support.groups, support.labels
-    return len({labels[i] for i in positions}) >= 2 and len({groups[i] for i in positions}) >= 2
-
-
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """A `Prediction` checked and spread over all classes of the task."""
-
-    labels: tuple[str, ...]
-    probabilities: NDArray[np.float64]
-    out_of_domain: tuple[float, ...]
-    abstained: tuple[bool, ...]
-    nearest: tuple[tuple[tuple[str, str, str, float], ...], ...]
-
-
-def leave_out(
-    learners: Sequence[Learner], support: Task, folds: Sequence[Fold], progress: Progress
-) -> list[list[Case]]:
-    """Cases of each learner, in the order of the support's scans, each read by a model without its patient."""
-    found: list[dict[int, Case]] = [{} for _ in learners]
-    patients = len(set(support.groups))
-    done, steps = 0, len(folds) * len(learners)
-    for number, fold in enumerate(folds, start=1):
-        one_by_one = len(folds) == patients
-        where = f"Patient {number} of {patients}" if one_by_one else f"Fold {number} of {len(folds)}"
-        scans = [support.scans[i] for i in fold.test]
-        for index, learner in enumerate(learners):
-            who = where if index == 0 else f"{where}, for comparison: {learner.name}"
-            progress(done / steps, who)
-            if _learnable(support, fold.train):
-                # Steps within a fold only ask whether to stop; the sentence stays the same.
-                steady = part(_sentence(progress, who), done / steps, (done + 1) / steps)
-                model = learner.adapt(support.subset(fold.train), progress=part(steady, 0.0, 0.9))
-                prediction = model.predict(scans, progress=part(steady, 0.9, 1.0))
-                answers = _spread(prediction, support.classes, len(scans), learner.name)
-            else:
-                answers = _frequencies(support, fold.train, len(scans))
-            for place, case in zip(fold.test, _cases(support, fold.test, answers), strict=True):
-                found[index][place] = case
-            done += 1
-    progress(1.0, f"All {patients} patients predicted")
-    return [[cases[i] for i in range(len(support.scans))] for cases in found]
-
-
-def _on_query(
-    learners: Sequence[Learner], model: TaskModel, support: Task, query: Task, progress: Progress
-) -> list[list[Case]]:
-    found = []
-    for index, learner in enumerate(learners):
-        share = part(progress, index / len(learners), (index + 1) / len(learners))
-        if index > 0:
-            note = f"For comparison: {learner.name}"
-            model = learner.adapt(support, progress=part(_sentence(share, note), 0.0, 0.5))
-        else:
-            note = f"Predicting {len(query.scans)} scans of the query set"
-        share(0.5, note)
-        prediction = model.predict(query.scans, progress=part(_sentence(share, note), 0.5, 1.0))
-        answers = _spread(prediction, support.classes, len(query.scans), learner.name)
-        found.append(_cases(query, range(len(query.scans)), answers))
-    return found
-
-
-def _sentence(progress: Progress, message: str) -> Progress:
-    return lambda fraction, _: progress(fraction, message)
-
-
-def _spread(prediction: Prediction, classes: tuple[str, ...], n: int, name: str) -> _Answers:
-    """Check a prediction and map its classes onto the task's; a class it lacks gets probability 0."""
-    given = np.asarray(prediction.probabilities, dtype=np.float64)
-    columns = [classes.index(label) for label in prediction.classes if label in classes]
-    sound = (
-        given.shape == (n, len(prediction.classes))
-        and len(columns) == len(set(prediction.classes)) == len(prediction.classes)
-        and len(prediction.labels) == len(prediction.out_of_domain) == len(prediction.abstained) == n
-        and len(prediction.neighbours) == n
-        and set(prediction.labels) <= set(prediction.classes)
-        and bool(np.all(np.isfinite(given)) and np.all(given >= 0))
-        and bool(np.allclose(given.sum(axis=1), 1.0, atol=1e-6))
-    )
-    if not sound:
-        raise ModelError(
-            f"the learner {name} must give {n} labels and rows of probabilities over the task's classes that sum "
-            f"to 1, found an array of shape {given.shape} over {len(prediction.classes)} classes; mend the learner"
-        )
-    spread = np.zeros((n, len(classes)))
-    spread[:, columns] = given
-    return _Answers(
-        tuple(prediction.labels),
-        spread,
-        tuple(
-            float(np.nan_to_num(d, nan=FAR_AWAY, posinf=FAR_AWAY, neginf=0.0))
-            for d in prediction.out_of_domain
-        ),
-        tuple(bool(flag) for flag in prediction.abstained),
-        tuple(
-            tuple((near.scan_id, near.file, near.label, float(near.similarity)) for near in row)
-            for row in prediction.neighbours
-        ),
-    )
-
-
-def _frequencies(support: Task, positions: Sequence[int], n: int) -> _Answers:
-    """The answer where nothing can be learned: how often each class occurs in the rest, abstaining."""
-    counts = Counter(support.labels[i] for i in positions)
-    row = [counts[label] / len(positions) for label in support.classes]
-    best = support.classes[int(np.argmax(row))]
-    return _Answers((best,) * n, np.tile(row, (n, 1)), (0.0,) * n, (True,) * n, ((),) * n)
-
-
-def _cases(task: Task, positions: Sequence[int], answers: _Answers) -> list[Case]:
-    cases = []
-    for row, position in enumerate(positions):
-        scan: Scan = task.scans[position]
-        cases.append(
-            Case(
-                file=scan.file,
-                scan_id=scan.id,
-                group=scan.group,
-                label=task.labels[position],
-                predicted=answers.labels[row],
-                probabilities=tuple(float(p) for p in answers.probabilities[row]),
-                abstained=answers.abstained[row],
-                out_of_domain=answers.out_of_domain[row],
-                nearest=answers.nearest[row],
-            )
-        )
-    return cases
-
-
 def _figures(
     name: str, tested: Task, support: Task, cases: list[Case], seconds: float, protocol: str
 ) -> Evaluation:
     classes = support.classes
-    confusion = _confusion(cases, classes)
+    confusion = metrics.confusion_of(cases, classes)
     right = metrics.patients_right(cases, classes)
     scans = Counter(case.group for case in cases)
     scans_right = Counter(case.group for case in cases if case.correct)
@@ -309,15 +178,8 @@ def _figures(
     )
 
 
-def _confusion(cases: Sequence[Case], classes: tuple[str, ...]) -> metrics.Confusion:
-    index = {name: i for i, name in enumerate(classes)}
-    return metrics.confusion_matrix(
-        [index[case.label] for case in cases], [index[case.predicted] for case in cases], len(classes)
-    )
-
-
 def _compare(name: str, ours: Evaluation, cases: Sequence[Case]) -> Comparison:
-    confusion = _confusion(cases, ours.classes)
+    confusion = metrics.confusion_of(cases, ours.classes)
     mine = metrics.patients_right(ours.cases, ours.classes)
     theirs = metrics.patients_right(cases, ours.classes)
     patients = metrics.count_patients(theirs)

@@ -201,6 +201,36 @@ class LearningCurve:
 
 
 @dataclass(frozen=True)
+class PatientRepeats:
+    """A patient, the label of its scans (the last where there are several), and how many divisions had it right."""
+
+    group: str
+    label: str
+    right: int
+
+
+@dataclass(frozen=True)
+class RepeatedFolds:
+    """The patients divided into folds anew, each fold read by a model adapted to the others.
+
+    Attributes:
+        folds: of each division.
+        right: patients right in each division.
+        share: mean of that over divisions and patients.
+        interval: 95 %, for as many trials as there are patients, however often they were divided.
+        balanced_accuracy: mean over divisions, of scans.
+        patients: how often each was right, the surest first.
+    """
+
+    folds: int
+    right: tuple[int, ...]
+    share: float
+    interval: Interval
+    balanced_accuracy: float
+    patients: tuple[PatientRepeats, ...]
+
+
+@dataclass(frozen=True)
 class MapPoint:
     """A scan on the plane of `ScanMap`; ``learned`` where it is one of the support."""
 
@@ -264,6 +294,7 @@ class Evaluation:
         map: the scans on a plane; None where the features are not frozen, or in an earlier evaluation.
         curve: how the figures grow with the patients learned from; None where there are too few, where adapting
             takes long, or in an evaluation saved before there was one.
+        repeated: the same patients divided anew; None for the same reasons, and with a query set.
     """
 
     task: str
@@ -292,3 +323,4 @@ class Evaluation:
     movers: tuple[Mover, ...] = ()
     map: ScanMap | None = None
     curve: LearningCurve | None = None
+    repeated: RepeatedFolds | None = None

@@ -22,7 +22,9 @@ from medmeta.evaluation.result import (
     MapPoint,
     Mover,
     PatientCount,
+    PatientRepeats,
     ReliabilityPoint,
+    RepeatedFolds,
     ScanMap,
     Suspect,
 )
@@ -63,6 +65,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "movers": [asdict(mover) for mover in evaluation.movers],
         "map": None if evaluation.map is None else asdict(evaluation.map),
         "curve": None if evaluation.curve is None else _curve(evaluation.curve),
+        "repeated": None if evaluation.repeated is None else _repeated(evaluation.repeated),
     }
 
 
@@ -102,6 +105,7 @@ def from_json(data: Mapping[str, Any]) -> Evaluation:
             movers=tuple(Mover(**item) for item in data.get("movers", ())),
             map=None if data.get("map") is None else _read_map(data["map"]),
             curve=None if data.get("curve") is None else _read_curve(data["curve"]),
+            repeated=None if data.get("repeated") is None else _read_repeated(data["repeated"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MedMetaError(
@@ -203,6 +207,21 @@ def _read_curve(data: Mapping[str, Any]) -> LearningCurve:
         ),
         data["repeats"],
         data["n_groups"],
+    )
+
+
+def _repeated(repeated: RepeatedFolds) -> dict[str, Any]:
+    return {**asdict(repeated), "right": list(repeated.right), "interval": _pair(repeated.interval)}
+
+
+def _read_repeated(data: Mapping[str, Any]) -> RepeatedFolds:
+    return RepeatedFolds(
+        data["folds"],
+        tuple(data["right"]),
+        data["share"],
+        _interval(data["interval"]),
+        data["balanced_accuracy"],
+        tuple(PatientRepeats(**item) for item in data["patients"]),
     )
 
 

@@ -14,6 +14,7 @@ from medmeta.learners.titles import learner_title
 from medmeta.reports import evidence, figures, words
 from medmeta.reports.checklists import CHECKLISTS, filled
 from medmeta.reports.model_card import card_pairs
+from medmeta.reports.repeated_folds import REPEATS_HELP, repeats_figure, repeats_words
 from medmeta.reports.section import Chart, Matrix, Pairs, Part, Points, Section, Table, Text
 from medmeta.reports.sections_decision import decision_sections, more_scans_section
 from medmeta.reports.sections_why import why_sections
@@ -28,6 +29,7 @@ def sections(evaluation: Evaluation) -> tuple[Section, ...]:
         _matrix(evaluation),
         _classes(evaluation),
         _ranking(evaluation),
+        _repeated(evaluation),
         *decision_sections(evaluation),
         _further(evaluation),
         *why_sections(evaluation),
@@ -204,6 +206,18 @@ def _ranking(evaluation: Evaluation) -> Section:
             Chart("roc", figures.roc_figure(evaluation), f"ROC curves; areas under them: {areas}"),
         ),
     )
+
+
+def _repeated(evaluation: Evaluation) -> Section:
+    title, found = "Does it depend on whom it learned from?", evaluation.repeated
+    if found is None:
+        return Section("repeated", title, ())
+    parts = (
+        Points(repeats_words(found)),
+        Chart("repeated", repeats_figure(found, evaluation.classes), "How often each patient was right"),
+        Text((REPEATS_HELP,), muted=True),
+    )
+    return Section("repeated", title, parts)
 
 
 def _further(evaluation: Evaluation) -> Section:

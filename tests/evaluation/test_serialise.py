@@ -11,6 +11,7 @@ import pytest
 from medmeta.errors import MedMetaError
 from medmeta.evaluation.learning_curve import learning_curve
 from medmeta.evaluation.protocols import evaluate
+from medmeta.evaluation.repeated_folds import repeated_folds
 from medmeta.evaluation.result import Evaluation
 from medmeta.evaluation.serialise import from_json, to_json
 
@@ -31,6 +32,16 @@ def evaluation(make: Any, new_learner: Any) -> Evaluation:
 def test_round_trip_is_exact(evaluation: Evaluation) -> None:
     text = json.dumps(to_json(evaluation), allow_nan=False)
     assert from_json(json.loads(text)) == evaluation
+
+
+def test_divisions_come_back(evaluation: Evaluation, make: Any, learner: Any) -> None:
+    rows = [("ab"[i % 2], f"P{i}", 10 + 10 * (i % 2) + i % 11) for i in range(12)]
+    whole = replace(evaluation, repeated=repeated_folds(learner, make(rows)))
+    assert whole.repeated is not None
+    assert from_json(json.loads(json.dumps(to_json(whole), allow_nan=False))) == whole
+    assert (
+        from_json({key: value for key, value in to_json(whole).items() if key != "repeated"}).repeated is None
+    )
 
 
 def test_a_learning_curve_comes_back(evaluation: Evaluation, make: Any, learner: Any) -> None:

@@ -240,6 +240,8 @@ def test_evaluate_shows_figures_and_the_cases_of_a_cell(open_page, store, task_i
     assert len(app.slider) == 0
     assert "found 4 and 4" in said
     assert "needs 10 patients, found 8" in said
+    assert "Divided 10 times into 4 groups" in said
+    assert "with 3 instead of 2 patients" in said
     app.selectbox(key=f"cell-{adapted}-true").set_value(0)
     app.selectbox(key=f"cell-{adapted}-predicted").set_value(0).run()
     assert not app.exception

@@ -44,6 +44,11 @@ def test_adapt_then_predict(store, runner, task_id, extractor):
     assert evaluation.patients.correct >= 7  # stripes one way or the other are easy
     assert {case.scan_id for case in evaluation.cases} == set(load_thumbnails(folder))
     assert len(evaluation.comparisons) == 3
+    # Four of each class: divided into four folds, ten times; and curves up to the three that are left.
+    assert evaluation.repeated is not None
+    assert (evaluation.repeated.folds, len(evaluation.repeated.right)) == (4, 10)
+    assert evaluation.repeated.share >= 7 / 8
+    assert evaluation.curve is not None
 
     store.add_uploads(task_id, [("new.png", stripes(99, upright=True))], role="predict")
     work = predict_work(store, task_id, folder, lambda: extractor)
