@@ -99,6 +99,6 @@ def repeated_folds(
         balanced_accuracy=float(np.mean(balanced)),
         patients=tuple(
             PatientRepeats(group, label, hits[group])
-            for group, label in sorted(labels.items(), key=lambda item: (-hits[item[0]], item[0]))
+            for group, label in sorted(labels.items(), key=lambda item: (-hits[item[0]], item[1], item[0]))
         ),
     )
