@@ -1,9 +1,11 @@
-"""Do the learning curve's intervals hold, and how often does it answer? Simulated classes, then real scans.
+"""Do the intervals of the learning curve and of divisions hold, and how often is there an answer? Simulated classes,
+then real scans.
 
 python -m benchmarks.learning_curve [--data ../shared/data/meta-train/*.zip] [--draws 300] [--seed 0]
 
 Simulated: two Gaussian classes on a line, told apart by the nearer class mean, whose accuracy at any number of shots
 has a closed form. "Steep" classes overlap, so that more scans help; "flat" ones are told apart by one scan each.
+"Divided anew" is the share right over ten divisions into five folds (`repeated_folds`).
 Real: each data set with 5 and 10 scans a class, what the workbench would say, and how long it took.
 """
 
@@ -23,6 +25,7 @@ from scipy.stats import norm
 from benchmarks.machine import describe
 from benchmarks.tune_anchor import load
 from medmeta.evaluation.learning_curve import learning_curve
+from medmeta.evaluation.repeated_folds import FOLDS, repeated_folds
 from medmeta.evaluation.result import Interval, LearningCurve
 from medmeta.learners.base import Prediction
 from medmeta.learners.registry import load_extractor, make_learner
@@ -92,6 +95,12 @@ def truth(shots: int, apart: float) -> float:
     return float(beyond * ordered + (1 - beyond) * (1 - ordered))
 
 
+def truth_divided(patients: int, apart: float) -> float:
+    """Share right when folds of so many patients a class are left out in turn; the larger folds leave fewer."""
+    left_out = [len(part) for part in np.array_split(np.arange(patients), FOLDS)]
+    return sum(size * truth(patients - size, apart) for size in left_out) / patients
+
+
 def verdict(curve: LearningCurve) -> str:
     """What the sentence says, in one word."""
     gain = curve.growth("balanced accuracy").gain_interval
@@ -105,21 +114,25 @@ def _holds(interval: Interval, value: float) -> bool:
 
 
 def study(draws: int, seed: int) -> None:
-    print("| classes | patients a class | share right held, % | gain held, % | help | little | open |")
-    print("|---|---|---|---|---|---|---|")
+    head = ("classes", "patients a class", "share right held, %", "gain held, %", "divided anew held, %")
+    names = (*head, "help", "little", "open")
+    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
     for name, apart in APART.items():
         for patients in (5, 8, 15, 40):
             random = np.random.default_rng(seed)
-            held, said = np.zeros(2), Counter[str]()
+            held, said = np.zeros(3), Counter[str]()
             for _ in range(draws):
                 task = simulated(patients, apart, random)
-                curve = learning_curve(MeanLearner(), task, seed=int(random.integers(2**31)), fits=120)
+                curve = learning_curve(MeanLearner(), task, seed=int(random.integers(2**31)))
                 assert curve is not None
                 growth = curve.growth("accuracy")
                 most = growth.points[-1].shots
                 half = -(-most // 2)
                 held[0] += _holds(growth.points[-1].interval, truth(most, apart))
                 held[1] += _holds(growth.gain_interval, truth(most, apart) - truth(half, apart))
+                again = repeated_folds(MeanLearner(), task, seed=int(random.integers(2**31)))
+                assert again is not None
+                held[2] += _holds(again.interval, truth_divided(patients, apart))
                 said[verdict(curve)] += 1
             shares = " | ".join(f"{100 * value / draws:.1f}" for value in held)
             told = " | ".join(str(said[word]) for word in ("help", "little", "open"))
