@@ -57,6 +57,34 @@ def sizes_up_to(most: int, limit: int) -> tuple[int, ...]:
     return tuple(sorted(between | {half, most}))
 
 
+def plan_within(supports: int, most: int, own: Sequence[int]) -> list[tuple[int, int]]:
+    """Which supports to measure: (class that grows, or -1 for all; patients of it), in order of growth and size.
+
+    All patients and half of them always; then half of each class where that fits for every class, then the sizes
+    between, and last each class with one patient.
+
+    Args:
+        supports: how many different supports may be measured.
+        most: patients of the largest class.
+        own: patients of each class.
+    """
+    half = -(-most // 2)
+    plan, used = {(-1, half), (-1, most)}, 2
+    by_class = used + len(own) <= supports
+    if by_class:
+        # A class with all its patients is the support that all classes have with theirs, which costs nothing more.
+        plan |= {(i, size) for i, n in enumerate(own) for size in (-(-n // 2), n)}
+        used += len(own)
+    between = [size for size in sizes_up_to(most, SIZES) if size not in (half, most)]
+    if used < supports:
+        chosen = between[:: -(-len(between) // (supports - used)) or 1]
+        plan |= {(-1, size) for size in chosen}
+        used += len(chosen)
+    if by_class and used + len(own) <= supports:
+        plan |= {(i, size) for i, n in enumerate(own) for size in sizes_up_to(n, CLASS_SIZES)}
+    return sorted(plan)
+
+
 @dataclass(frozen=True)
 class _Draw:
     """Patients to learn from, class by class in a random order, and positions of the scans to predict."""
@@ -98,11 +126,9 @@ def learning_curve(
     parts = 1 if query is not None else min(PARTS, max(map(len, by_class)))
     held = 0 if query is not None else -(-max(map(len, by_class)) // parts)
     most = max(map(len, by_class)) - held
-    plan = [(-1, size) for size in sizes_up_to(most, SIZES)]
-    for i, found in enumerate(by_class):
-        own = len(found) - (0 if query is not None else -(-len(found) // parts))
-        plan += [(i, size) for size in sizes_up_to(max(own, 1), CLASS_SIZES)]
+    own = [len(found) - (0 if query is not None else -(-len(found) // parts)) for found in by_class]
     budget = FITS * SCANS // max(len(support.scans), SCANS) if fits is None else fits
+    plan = plan_within(budget // parts, most, [max(size, 1) for size in own])
     repeats = min(max(budget // (parts * len(plan)), 1), MOST_REPEATS)
     tested = support if query is None else query
     table = _Units.of(tested, support.classes)
@@ -225,6 +251,8 @@ class _Units:
         growths = []
         for grown in (-1, *range(len(self.classes))):
             rows = [row for row, (which, _) in enumerate(plan) if which == grown]
+            if not rows:
+                continue
             sizes = [plan[row][1] for row in rows]
             figures = [("balanced accuracy", balanced)]
             if grown == -1:

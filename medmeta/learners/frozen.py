@@ -156,7 +156,8 @@ def judged(
         z: ``(m, D)`` :func:`embed`-ed frozen features of the same scans.
         support, members, usual: as in :class:`FrozenTaskModel`.
     """
-    cosines = np.stack([(support * row).sum(dim=1).numpy() for row in z]) if len(z) else np.empty((0, 1))
+    # Row by row: a matrix product may sum in another order when m differs.
+    cosines = np.stack([(support @ row).numpy() for row in z]) if len(z) else np.empty((0, 1))
     out_of_domain = (1.0 - cosines.max(axis=1)) / usual
     ordered = np.sort(chances, axis=1)
     lead = ordered[:, -1] - ordered[:, -2]

@@ -40,7 +40,7 @@ class Stack:
         if not len(z):
             return z.new_empty(0, self.bias.shape[1])
         # Row by row: a matrix product may sum in another order when m differs.
-        scores = torch.stack([(self.weight * row).sum(dim=2) for row in z])
+        scores = torch.stack([self.weight @ row for row in z])
         chances = torch.softmax(self.temperatures[:, None] * (scores + self.bias), dim=2)
         return (self.shares[:, None] * chances).sum(dim=1)
 

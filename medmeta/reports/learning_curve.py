@@ -32,7 +32,7 @@ def more_scans_words(curve: LearningCurve) -> str:
     if all_together.gain_interval.low > 0:
         said = f"More scans would probably help (the average class was found more often by {gain})"
         if which is None:
-            return f"{said}; of which class they should be cannot be told from so few patients."
+            return f"{said}; {_unknown(curve)}."
         return f"{said}, above all of {quoted(which.of)} ({_own(which)})."
     if which is not None:
         return (
@@ -47,6 +47,12 @@ def more_scans_words(curve: LearningCurve) -> str:
         f"Whether more scans would help, and of which class, cannot be told from so few patients (the average class "
         f"changed by {gain})."
     )
+
+
+def _unknown(curve: LearningCurve) -> str:
+    if any(growth.of for growth in curve.growths):
+        return "of which class they should be cannot be told from so few patients"
+    return "with so many scans or classes it was not measured class by class"
 
 
 def points_word(gain: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 from scipy.stats import norm
 
 from medmeta.errors import CancelledError
-from medmeta.evaluation.learning_curve import learning_curve, sizes_up_to, why_no_curve
-from medmeta.evaluation.result import LearningCurve
+from medmeta.evaluation.learning_curve import learning_curve, plan_within, sizes_up_to, why_no_curve
+from medmeta.evaluation.result import Interval, LearningCurve
 from medmeta.learners.base import Prediction
 from medmeta.progress import Progress, silent
 from medmeta.reports.learning_curve import bottleneck, learning_curve_figure, more_scans_words
@@ -219,3 +219,43 @@ def test_the_figure_shows_every_growth_once(make: Any, learner: Any) -> None:
     assert [trace.name for trace in figure.data] == ["all classes grow", "a: its own grow", "b: its own grow"]
     assert list(figure.data[0].y) == [each.share for each in curve.growth("balanced accuracy").points]
     assert list(figure.data[2].y) == [each.share for each in curve.growth("sensitivity", "b").points]
+
+
+def supports_of(plan: list[tuple[int, int]], own: list[int]) -> int:
+    """Different supports of a plan: a class with all its patients is the same as all classes with theirs."""
+    return len({row if row[0] == -1 or row[1] < own[row[0]] else (-1, max(own)) for row in plan})
+
+
+@pytest.mark.parametrize("classes", [2, 3, 11])
+@pytest.mark.parametrize("supports", [0, 2, 4, 5, 6, 7, 13, 14, 20, 40, 200])
+def test_a_plan_keeps_to_its_budget_and_to_what_matters_most(classes: int, supports: int) -> None:
+    own = [16, *[12] * (classes - 1)]
+    plan = plan_within(supports, 16, own)
+    assert plan == sorted(set(plan))
+    assert supports_of(plan, own) <= max(supports, 2)
+    assert {(-1, 8), (-1, 16)} <= set(plan)
+    grown = {which for which, _ in plan if which >= 0}
+    # Of every class or of none, so that classes can be compared.
+    assert grown == (set(range(classes)) if supports >= 2 + classes else set())
+    assert all({(i, -(-own[i] // 2)), (i, own[i])} <= set(plan) for i in grown)
+    if supports >= 5 + 2 * classes:
+        assert [size for which, size in plan if which == -1] == list(sizes_up_to(16, 5))
+        assert (0, 1) in plan
+
+
+def test_many_classes_take_no_more_models_than_few(make: Any, new_learner: Any) -> None:
+    rows = [("abcdefghijk"[k], f"{k} {i}", 100 * k + i) for k in range(11) for i in range(10)]
+    learner = new_learner()
+    curve = learning_curve(learner, make(rows))
+    assert curve is not None
+    assert len(learner.seen) <= 40  # 100 models of 40 scans take as long as 36 of 110
+    assert not any(growth.of for growth in curve.growths)
+    assert bottleneck(curve) is None
+    assert "class by class" in more_scans_words(growing(curve))
+    assert len(learning_curve_figure(curve).data) == 1
+
+
+def growing(curve: LearningCurve) -> LearningCurve:
+    """The same with a gain beyond chance."""
+    grown = tuple(replace(each, gain=0.2, gain_interval=Interval(0.1, 0.3)) for each in curve.growths)
+    return replace(curve, growths=grown)
