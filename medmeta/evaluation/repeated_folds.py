@@ -42,11 +42,14 @@ def divide(support: Task, folds: int, seed: int) -> list[Fold]:
     # Imported here: the pages, which only ask `why_no_repeats`, open without it.
     from sklearn.model_selection import StratifiedGroupKFold
 
+    # By number: what patients are called must not decide how they are divided.
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(support.groups))}
+    codes = [numbers[group] for group in support.groups]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # It counts scans, and warns where a class has fewer than folds; here every class has patients enough.
         warnings.simplefilter("ignore", UserWarning)
-        parts = list(splitter.split(np.zeros(len(support.scans)), support.targets, support.groups))
+        parts = list(splitter.split(np.zeros(len(support.scans)), support.targets, codes))
     return [Fold(tuple(train.tolist()), tuple(test.tolist())) for train, test in parts if len(test)]
 
 
@@ -99,6 +102,6 @@ def repeated_folds(
         balanced_accuracy=float(np.mean(balanced)),
         patients=tuple(
             PatientRepeats(group, label, hits[group])
-            for group, label in sorted(labels.items(), key=lambda item: (-hits[item[0]], item[1], item[0]))
+            for group, label in sorted(labels.items(), key=lambda item: (-hits[item[0]], item[1]))
         ),
     )

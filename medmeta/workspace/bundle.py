@@ -111,8 +111,8 @@ def _renamed(value: Any, files: Mapping[str, str], patients: Mapping[str, str]) 
     scan = value.get("scan_id", value.get("id"))
     if scan is not None:
         new["file"] = files[scan]
-        if "group" in value:
-            new["group"] = patients[value["group"]]
         if "warnings" in value:
             new["warnings"] = []
+    if "group" in value:
+        new["group"] = patients[value["group"]]
     return new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import Any
 
@@ -72,6 +73,25 @@ def test_the_model_never_learned_from_the_patient_it_reads(make: Any, learner: A
     assert set(left.values()) == {10}
     assert len(left) == patients
     assert len(learner.seen) == 50
+
+
+def test_names_of_patients_decide_nothing(make: Any, learner: Any) -> None:
+    rows = [*ROWS, ("b", "between", 21)]
+    renamed = [(label, hash_of(group), value) for label, group, value in rows]
+    one, other = repeated_folds(learner, make(rows)), repeated_folds(learner, make(renamed))
+    assert one is not None
+    assert other is not None
+    assert [hash_of(each.group) for each in one.patients] == [each.group for each in other.patients]
+    assert (one.right, one.share, one.balanced_accuracy) == (
+        other.right,
+        other.share,
+        other.balanced_accuracy,
+    )
+
+
+def hash_of(name: str) -> str:
+    """Another name, in another order than the first."""
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def test_too_few_patients_say_how_many_are_needed(make: Any, learner: Any) -> None:
