@@ -6,10 +6,15 @@ network connection, writes no file, leaves no core dump, and ends when its input
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from dataclasses import replace
 from typing import BinaryIO
+
+if __name__ == "__main__":
+    # pydicom would fetch its test files with these; here nothing is fetched, and the start is a sixth quicker without.
+    sys.modules.update(dict.fromkeys(("requests", "tqdm")))  # type: ignore[arg-type]
 
 from medmeta.errors import ScanRejectedError
 from medmeta.scans.limits import Limits
@@ -25,6 +30,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     header, _ = receive(source, 0)
     limits = replace(Limits(), **header["limits"])
     _confine(limits)
+    gc.freeze()  # what the imports made is never rubbish: it need not be looked through again and again
     send(sink, {"ready": True})
     while True:
         try:
