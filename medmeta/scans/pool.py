@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from medmeta.scans.isolate import Isolated
+from medmeta.scans.launch import ForkServer, Started
 from medmeta.scans.limits import MIB, Limits
 from medmeta.scans.reader import Reader
 from medmeta.scans.scan import Scan
@@ -49,7 +50,8 @@ class Pool:
 
     def __init__(self, limits: Limits | None = None, size: int | None = None) -> None:
         self.size = size or min(cores(), MOST_PROCESSES)
-        self._all = [Isolated(limits) for _ in range(self.size)]
+        self._server = ForkServer(self.size) if self.size > 1 and ForkServer.supported() else None
+        self._all = [Isolated(limits, self._forked) for _ in range(self.size)]
         self._idle: queue.SimpleQueue[Isolated] = queue.SimpleQueue()
         for each in self._all:
             self._idle.put(each)
@@ -92,6 +94,8 @@ class Pool:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for each in self._all:
             each.close()
+        if self._server is not None:
+            self._server.close()
 
     def _read(self, number: int, data: bytes, file: str, key: bytes) -> Scan:
         process = self._idle.get()
@@ -100,6 +104,16 @@ class Pool:
             return process.read(data, file, key, admit=lambda size: self._room.enter(number, size))
         finally:
             self._idle.put(process)
+
+    def _forked(self) -> Started | None:
+        started = None if self._server is None else self._server.take()
+        try:
+            self._room.check()  # `close` may have come while it started, and knows nothing of it
+        except PoolClosedError:
+            if started is not None:
+                started.end()
+            raise
+        return started
 
 
 class _Room:
