@@ -21,7 +21,7 @@ from medmeta.scans.scan import Scan
 MOST_PROCESSES = 8
 #: Files handed out before the first one's scan is taken, for each process: always the fewer, and up to the more while
 #: they hold no more bytes than this, all together. One slow file must not leave the other processes without work.
-FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 8, 32, 32 * MIB
+FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 8, 64, 32 * MIB
 #: Decoded bytes that may wait for their turn, all files together. The file whose turn it is always gets in.
 WAITING_BYTES = 192 * MIB
 

@@ -124,15 +124,15 @@ def test_small_files_go_out_far_ahead_and_large_ones_do_not(monkeypatch: pytest.
     small = dicom(gradient())
     monkeypatch.setattr(pool_module, "AHEAD_BYTES", 3 * len(small))
     with Pool(size=2) as pool:
-        assert not pool.has_enough(63)
-        assert pool.has_enough(64)
+        assert not pool.has_enough(127)
+        assert pool.has_enough(128)
         futures = [pool.submit(small, f"{n}", KEY) for n in range(3)]
         assert not pool.has_enough(15)
         assert pool.has_enough(16)
         for future in futures:
             future.result(60)
             pool.took(future)
-        assert not pool.has_enough(63)
+        assert not pool.has_enough(127)
 
 
 def test_a_reader_of_this_process_keeps_its_refusals_for_the_result() -> None:
