@@ -4,7 +4,7 @@ python -m benchmarks.conformance [--list] [--json FILE]
 
 Goes over the test files of the `pydicom` wheel and of the `pydicom-data` package, reads each as an upload is read (in
 the confined process), and compares every pixel with GDCM, with OpenJPEG (pylibjpeg's) and, where it is installed
-(`apt-get install dcmtk`), DCMTK. GDCM decodes most compressed files here, so for those the other two are the check.
+(`apt-get install dcmtk`), DCMTK. JPEG is decoded by GDCM, lossless JPEG 2000 by OpenJPEG; the others are the check.
 Prints Markdown tables. Exits with 1 where a scan is refused that another decoder reads, or where the pixels read are
 those of no decoder.
 """

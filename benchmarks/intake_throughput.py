@@ -69,7 +69,8 @@ def main() -> int:
         print(json.dumps(RUNS[options.run[0]](Path(options.run[1]), options.files, options.processes)))
         return 0
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name, "files")
+        folder.mkdir()
         bytes_, pixels = _write(folder, _files(options))
         result = _compare(folder, options)
     from benchmarks.machine import describe
@@ -171,15 +172,19 @@ def _bare_one(path: Path) -> int:
 
 
 def run_intake(folder: Path, files: int, processes: int | None) -> dict[str, Any]:
-    """The workspace's own intake, into a fresh workspace."""
+    """The workspace's own intake, into a fresh workspace beside the files.
+
+    The workspace stays until all runs are over: where thousands of files were deleted a moment ago, ext4 looks much
+    longer for room for new ones (it leaves fresh gaps alone), and nobody deletes a workspace before each upload.
+    """
     from medmeta.scans import pool
     from medmeta.workspace.store import Store
 
     if processes:
         pool.MOST_PROCESSES = processes
     paths = sorted(folder.iterdir())[:files]
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        store = Store(Path(name))
+    with ExitStack() as stack:
+        store = Store(Path(tempfile.mkdtemp(prefix="workspace-", dir=folder.parent)))
         task = store.create_task("throughput")
         # As Streamlit hands them over: one open file each.
         uploads = [

@@ -100,6 +100,8 @@ def expand(
         except RefusedError as problem:
             rejected.append(Rejection(shown(source.name), str(problem)))
             continue
+        if not (inside or refused or alone):
+            refused = [Rejection(shown(source.name), "is a ZIP archive without a file that could be a scan")]
         members += inside
         rejected += refused
     if len(members) > limits.upload_files:

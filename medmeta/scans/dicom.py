@@ -7,7 +7,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,17 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.tag import Tag
-from pydicom.uid import UID, JPEGExtended12Bit, RLELossless
+from pydicom.uid import (
+    UID,
+    JPEG2000Lossless,
+    JPEGExtended12Bit,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
@@ -74,6 +81,9 @@ _SECONDARY = {"SC", "OT", "XC", "ES", "US", "IVUS", "DOC"}
 #: Warnings of a scan that may bear text; the workspace asks a person about scans with one of them.
 SAYS_BURNED_IN = "the file says text is burned into the picture; check that it names no patient"
 USUALLY_BURNED_IN = "pictures of this kind often carry burned-in text; check that it names no patient"
+#: The quickest decoder of a syntax, where pydicom would ask a slower one first. Only syntaxes that every decoder must
+#: decode to the same values (ITU-T T.87; T.800 without loss): which one is asked changes no pixel.
+_QUICKEST = {JPEGLSLossless: "pyjpegls", JPEGLSNearLossless: "pyjpegls", JPEG2000Lossless: "pylibjpeg"}
 _quiet_lock = threading.RLock()
 #: Looked up once: pydicom would do so for every file.
 _READ = [Tag(word) for word in _READ_TAGS]
@@ -198,7 +208,7 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
         dataset.PhotometricInterpretation = "YBR_FULL_422"
     decoder = get_decoder(syntax)
     options = as_pixel_options(dataset, allow_excess_frames=False)
-    pixels, after = decoder.as_array(dataset, raw=partial, validate=True, **options)
+    pixels, after = _as_array(decoder, dataset, raw=partial, validate=True, **options)
     if partial:
         pixels = partial_to_rgb(pixels)
     elif geometry.samples == 3 and after.get("photometric_interpretation") != "RGB":
@@ -207,6 +217,14 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
         raise RefusedError("some of its pixels are not numbers; export the scan again")
     shape = (geometry.frames, geometry.rows, geometry.columns, *((3,) if geometry.samples == 3 else ()))
     return pixels.reshape(shape)
+
+
+def _as_array(decoder: Decoder, dataset: Dataset, **options: Any) -> tuple[NDArray[Any], dict[str, Any]]:
+    quickest = _QUICKEST.get(decoder.UID)
+    if quickest is not None:
+        with suppress(Exception):  # then all of them are asked, in pydicom's order
+            return decoder.as_array(dataset, decoding_plugin=quickest, **options)
+    return decoder.as_array(dataset, **options)
 
 
 def _burned_in(dataset: Dataset, modality: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from medmeta.scans.png import png
 from medmeta.scans.scan import Scan, VoiTable
 
 #: (centre, width) in Hounsfield units, as radiology viewers name them; they mean nothing for other units.
@@ -96,11 +96,11 @@ def thumbnail(scan: Scan, side: int = 96) -> bytes:
     frame = np.ascontiguousarray(scan.pixels[scan.central_frame][None, ::step, ::step])  # read once
     picture = Image.fromarray(render(replace(scan, pixels=frame)))
     picture.thumbnail((side, side), Image.Resampling.HAMMING)
-    square = Image.new(picture.mode, (side, side))
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    out = io.BytesIO()
-    square.save(out, "PNG", compress_level=1)
-    return out.getvalue()
+    small = np.asarray(picture)
+    square = np.zeros((side, side, *small.shape[2:]), np.uint8)
+    top, left = (side - small.shape[0]) // 2, (side - small.shape[1]) // 2
+    square[top : top + small.shape[0], left : left + small.shape[1]] = small
+    return png(square)
 
 
 def _through_table(values: NDArray[Any], table: VoiTable) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import replace
@@ -125,12 +125,13 @@ def _intake(
             labels = dict.fromkeys(names)
         pool = None
         submit: Submit
+        enough: Callable[[int], bool]
         if reader is None:
             pool = stack.enter_context(Pool(limits))
-            submit, ahead = pool.submit, pool.ahead
+            submit, enough = pool.submit, pool.has_enough
         else:
-            submit, ahead = at_once(reader), 1
-        for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), ahead):
+            submit, enough = at_once(reader), bool
+        for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), enough):
             progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
             try:
                 item = _labelled(scan.result(), labels[member.name], rows.get(member.name))

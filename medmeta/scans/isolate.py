@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import Self
 
 from medmeta.errors import MedMetaError, ScanRejectedError
-from medmeta.scans.limits import MIB, Limits
+from medmeta.scans.launch import START_SECONDS, Handle, Started, start
+from medmeta.scans.limits import Limits
 from medmeta.scans.scan import Scan
 from medmeta.scans.wire import (
     BrokenWireError,
@@ -23,24 +20,7 @@ from medmeta.scans.wire import (
     receive_header,
     send,
     unpack_scan,
-    widen,
 )
-
-_START_SECONDS = 60.0
-#: The child gets these variables and no others: it needs no secret that may stand in the environment.
-_ENVIRONMENT = (
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "SYSTEMROOT",
-    "TEMP",
-    "TMPDIR",
-    "LANG",
-    "LC_ALL",
-)
-#: glibc's allocator keeps freed pixels for the next file; by default it hands them back, and every page of every
-#: frame is asked for and cleared anew, a tenth of the time. Other C libraries ignore these.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(128 * MIB), "MALLOC_TRIM_THRESHOLD_": str(512 * MIB)}
 
 
 class Isolated:
@@ -51,11 +31,15 @@ class Isolated:
 
     Args:
         limits: ``decode_seconds`` and ``worker_bytes`` bound the process, the others bind its reader.
+        first: starts the first process, and gives None from then on; all are started by `launch.start` where None.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, first: Callable[[], Started | None] = lambda: None
+    ) -> None:
         self._limits = limits or Limits()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._first = first
+        self._process: Started | None = None
         self._turn = threading.Lock()
         self._watch = _Watch()
 
@@ -87,15 +71,15 @@ class Isolated:
             raise ScanRejectedError(file, "is larger than the limit of one file")
         with self._turn:
             process = self._running()
-            self._watch.arm(process, limits.decode_seconds)
+            self._watch.arm(process.handle, limits.decode_seconds)
             try:
-                send(_in(process), {"file": file, "key": key.hex()}, data)
-                header, size = receive_header(_out(process), 4 * limits.decoded_bytes)
+                send(process.stdin, {"file": file, "key": key.hex()}, data)
+                header, size = receive_header(process.stdout, 4 * limits.decoded_bytes)
                 if "refused" not in header:
                     self._watch.disarm()  # waiting for room is no fault of the file
                     admit(size)
-                    self._watch.arm(process, limits.decode_seconds)
-                    return unpack_scan(header, receive_body(_out(process), size), file, limits)
+                    self._watch.arm(process.handle, limits.decode_seconds)
+                    return unpack_scan(header, receive_body(process.stdout, size), file, limits)
             except (BrokenWireError, OSError):
                 self._stop()
                 if self._watch.late:
@@ -116,7 +100,7 @@ class Isolated:
         """Stop the process from another thread, whatever it is at; the `read` under way is refused."""
         process = self._process
         if process is not None:
-            process.kill()
+            process.handle.kill()
 
     def close(self) -> None:
         """End the process; a later `read` starts a new one."""
@@ -124,30 +108,16 @@ class Isolated:
             self._stop()
             self._watch.end()
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is None:
+    def _running(self) -> Started:
+        if self._process is not None and self._process.handle.poll() is None:
             return self._process
         self._stop()
-        home = Path(__file__).resolve().parents[2]
-        given = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        path = os.pathsep.join([str(home), *(each for each in sys.path if each)])
-        process = subprocess.Popen(
-            [sys.executable, "-m", "medmeta.scans.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**given, **threads, **_ALLOCATOR, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-            cwd=home,
-            start_new_session=True,
-        )
-        self._process = process
-        widen(_in(process))
-        widen(_out(process))
-        self._watch.arm(process, _START_SECONDS)
         try:
-            send(_in(process), {"limits": asdict(self._limits)})
-            receive(_out(process), 0)
+            first, self._first = self._first, lambda: None
+            self._process = process = first() or start()
+            self._watch.arm(process.handle, START_SECONDS)
+            send(process.stdin, {"limits": asdict(self._limits)})
+            receive(process.stdout, 0)
         except (BrokenWireError, OSError):
             self._stop()
             raise MedMetaError(
@@ -159,16 +129,8 @@ class Isolated:
 
     def _stop(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:  # unsent bytes to a process that is gone
-                    continue
-        process.wait()
+        if process is not None:
+            process.end()
 
 
 class _Watch:
@@ -177,11 +139,11 @@ class _Watch:
     def __init__(self) -> None:
         self.late = False
         self._change = threading.Condition()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Handle | None = None
         self._deadline = 0.0
         self._thread: threading.Thread | None = None
 
-    def arm(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+    def arm(self, process: Handle, seconds: float) -> None:
         """Kill ``process`` in so many seconds unless `disarm` comes first."""
         with self._change:
             self.late = False
@@ -218,11 +180,3 @@ class _Watch:
                     self._process = None
                 self._deadline = 0.0
                 self._change.wait()
-
-
-def _in(process: subprocess.Popen[bytes]) -> BinaryIO:
-    return cast(BinaryIO, process.stdin)
-
-
-def _out(process: subprocess.Popen[bytes]) -> BinaryIO:
-    return cast(BinaryIO, process.stdout)

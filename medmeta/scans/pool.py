@@ -12,12 +12,16 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from medmeta.scans.isolate import Isolated
+from medmeta.scans.launch import ForkServer, Started
 from medmeta.scans.limits import MIB, Limits
 from medmeta.scans.reader import Reader
 from medmeta.scans.scan import Scan
 
 #: More processes than this gain nothing: one thread hands the files out and takes the scans in.
 MOST_PROCESSES = 8
+#: Files handed out before the first one's scan is taken, for each process: always the fewer, and up to the more while
+#: they hold no more bytes than this, all together. One slow file must not leave the other processes without work.
+FEWEST_AHEAD, MOST_AHEAD, AHEAD_BYTES = 8, 64, 32 * MIB
 #: Decoded bytes that may wait for their turn, all files together. The file whose turn it is always gets in.
 WAITING_BYTES = 192 * MIB
 
@@ -49,14 +53,16 @@ class Pool:
 
     def __init__(self, limits: Limits | None = None, size: int | None = None) -> None:
         self.size = size or min(cores(), MOST_PROCESSES)
-        self._all = [Isolated(limits) for _ in range(self.size)]
+        self._server = ForkServer(self.size) if self.size > 1 and ForkServer.supported() else None
+        self._all = [Isolated(limits, self._forked) for _ in range(self.size)]
         self._idle: queue.SimpleQueue[Isolated] = queue.SimpleQueue()
         for each in self._all:
             self._idle.put(each)
         self._threads = ThreadPoolExecutor(self.size, thread_name_prefix="medmeta-decode")
         self._room = _Room(WAITING_BYTES)
         self._number = 0
-        self._numbers: dict[Future[Scan], int] = {}
+        self._out: dict[Future[Scan], tuple[int, int]] = {}
+        self._bytes = 0
 
     def __enter__(self) -> Self:
         return self
@@ -66,22 +72,24 @@ class Pool:
     ) -> None:
         self.close()
 
-    @property
-    def ahead(self) -> int:
-        """Files worth handing out before the first one's scan is taken: enough to keep every process busy."""
-        return 8 * self.size
+    def has_enough(self, waiting: int) -> bool:
+        """Whether ``waiting`` files handed out and not taken yet are enough to keep every process busy."""
+        most = MOST_AHEAD if self._bytes < AHEAD_BYTES else FEWEST_AHEAD
+        return waiting >= most * self.size
 
     def submit(self, data: bytes, file: str, key: bytes) -> Future[Scan]:
         """Read one file; the scans must be taken in the order their files went out, `took` called after each."""
         number = self._number = self._number + 1
         future = self._threads.submit(self._read, number, data, file, key)
-        self._numbers[future] = number
+        self._out[future] = number, len(data)
+        self._bytes += len(data)
         return future
 
     def took(self, future: Future[Scan]) -> None:
         """The scan has been taken: its memory counts no longer. Futures of other origin are let pass."""
-        number = self._numbers.pop(future, None)
+        number, size = self._out.pop(future, (None, 0))
         if number is not None:
+            self._bytes -= size
             self._room.leave(number)
 
     def close(self) -> None:
@@ -92,6 +100,8 @@ class Pool:
         self._threads.shutdown(wait=True, cancel_futures=True)
         for each in self._all:
             each.close()
+        if self._server is not None:
+            self._server.close()
 
     def _read(self, number: int, data: bytes, file: str, key: bytes) -> Scan:
         process = self._idle.get()
@@ -100,6 +110,16 @@ class Pool:
             return process.read(data, file, key, admit=lambda size: self._room.enter(number, size))
         finally:
             self._idle.put(process)
+
+    def _forked(self) -> Started | None:
+        started = None if self._server is None else self._server.take()
+        try:
+            self._room.check()  # `close` may have come while it started, and knows nothing of it
+        except PoolClosedError:
+            if started is not None:
+                started.end()
+            raise
+        return started
 
 
 class _Room:
@@ -153,12 +173,12 @@ def at_once(read: Reader) -> Submit:
     return submit
 
 
-def run_ahead(items: Iterable[T], most: int) -> Iterator[T]:
-    """The items in order, up to ``most`` of them drawn before the first is given out."""
+def run_ahead(items: Iterable[T], enough: Callable[[int], bool]) -> Iterator[T]:
+    """The items in order; further ones are drawn before the first is given out, until so many are ``enough``."""
     waiting: deque[T] = deque()
     for item in items:
         waiting.append(item)
-        if len(waiting) >= most:
+        while waiting and enough(len(waiting)):
             yield waiting.popleft()
     while waiting:
         yield waiting.popleft()

@@ -17,6 +17,7 @@ from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.pixels.decoders.base import Decoder
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     HTJ2K,
@@ -67,6 +68,27 @@ def test_files_another_library_compressed(syntax: str, kind: str, tmp_path: Path
     sink.SetImage(change.GetOutput())
     assert sink.Write()
     np.testing.assert_array_equal(read(packed.read_bytes()).pixels[0], stored)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
+def test_where_the_quickest_decoder_fails_the_others_are_asked(
+    syntax: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    as_array = Decoder.as_array
+
+    def failing(self: Decoder, *arguments: object, decoding_plugin: str = "", **options: object) -> object:
+        asked.append(decoding_plugin)
+        if decoding_plugin:
+            raise RuntimeError("this decoder fails")
+        return as_array(self, *arguments, **options)
+
+    monkeypatch.setattr(Decoder, "as_array", failing)
+    pixels = gradient(72, 68, "<u2")
+    made = dataset(pixels)
+    made.compress(syntax, generate_instance_uid=False)
+    np.testing.assert_array_equal(read(encoded(made)).pixels[0], pixels)
+    assert asked == [{JPEGLSLossless: "pyjpegls", JPEG2000Lossless: "pylibjpeg"}[syntax], ""]
 
 
 def test_native_encodings_agree() -> None:

@@ -123,6 +123,12 @@ def test_zips_of_one_class_each() -> None:
     assert {name: item.label for name, item in good.items()} == {"sick/1": "sick", "well/1": "well"}
 
 
+def test_an_empty_zip_among_others_is_named() -> None:
+    good, bad, _ = take(("sick.zip", zipped({"1": image(1)})), ("nothing.zip", zipped({})))
+    assert list(good) == ["sick/1"]
+    assert "without a file" in bad["nothing.zip"]
+
+
 def test_open_files_are_read_and_left_open() -> None:
     stream = io.BytesIO(image())
     stream.read(7)

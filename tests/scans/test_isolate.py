@@ -47,7 +47,7 @@ def test_refusals_come_across_and_the_process_stays() -> None:
         assert scan.tags["PixelSpacing"] == "0.5\\0.25"
         assert scan.file == "IM2"
     assert first is not None
-    assert first.poll() is not None
+    assert first.handle.poll() is not None
 
 
 def test_what_decides_the_picture_comes_across() -> None:
@@ -76,8 +76,8 @@ def test_a_dead_process_refuses_one_file_only() -> None:
         isolated.read(dicom(gradient()), "IM1", KEY)
         process = isolated._process
         assert process is not None
-        os.kill(process.pid, signal.SIGSTOP)
-        threading.Timer(0.3, os.kill, (process.pid, signal.SIGKILL)).start()
+        os.kill(process.handle.pid, signal.SIGSTOP)
+        threading.Timer(0.3, os.kill, (process.handle.pid, signal.SIGKILL)).start()
         with pytest.raises(ScanRejectedError, match="stopped the decoder"):
             isolated.read(dicom(np.zeros((300, 300), "<u2")), "IM2", KEY)
         assert isolated.read(dicom(gradient()), "IM3", KEY).file == "IM3"

@@ -114,10 +114,25 @@ def test_run_ahead_draws_no_more_than_it_may() -> None:
             drawn.append(n)
             yield n
 
-    ahead = run_ahead(items(), 3)
+    ahead = run_ahead(items(), lambda waiting: waiting >= 3)
     assert next(ahead) == 0
     assert drawn == [0, 1, 2]
     assert list(ahead) == [1, 2, 3, 4]
+
+
+def test_small_files_go_out_far_ahead_and_large_ones_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = dicom(gradient())
+    monkeypatch.setattr(pool_module, "AHEAD_BYTES", 3 * len(small))
+    with Pool(size=2) as pool:
+        assert not pool.has_enough(127)
+        assert pool.has_enough(128)
+        futures = [pool.submit(small, f"{n}", KEY) for n in range(3)]
+        assert not pool.has_enough(15)
+        assert pool.has_enough(16)
+        for future in futures:
+            future.result(60)
+            pool.took(future)
+        assert not pool.has_enough(127)
 
 
 def test_a_reader_of_this_process_keeps_its_refusals_for_the_result() -> None:
