@@ -25,12 +25,15 @@ _HELP = (
 )
 
 
-def text_gate(context: Context, task: TaskInfo, role: Role) -> None:
-    """Ask about flagged scans of one role; nothing is drawn where none was ever flagged."""
-    known = pixel_text.found(context.store, task.id)
-    entries = [entry for entry in context.store.entries(task.id, role) if entry.scan_id in known]
-    waiting = [entry for entry in entries if entry.held]
-    kept = [entry for entry in entries if known[entry.scan_id].decision == "kept"]
+def text_gate(context: Context, task: TaskInfo, role: Role, entries: Sequence[Entry]) -> None:
+    """Ask about flagged scans of one role; nothing is drawn where none was ever flagged.
+
+    Args:
+        entries: of that role.
+    """
+    known = pixel_text.flagged(context.store, task.id)
+    waiting = [entry for entry in entries if entry.held and entry.scan_id in known]
+    kept = [entry for entry in entries if entry.scan_id in known and known[entry.scan_id].decision == "kept"]
     if waiting:
         _ask(context, task, waiting, known, role)
     if kept:

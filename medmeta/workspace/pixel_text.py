@@ -80,6 +80,16 @@ def found(store: Store, task_id: str) -> dict[str, PixelText]:
     return {row["scan_id"]: _of_row(row) for row in rows}
 
 
+def flagged(store: Store, task_id: str) -> dict[str, PixelText]:
+    """As `found`, of the scans alone that a person was or is asked about."""
+    with store.database.read() as connection:
+        rows = connection.execute(
+            "SELECT * FROM pixel_text WHERE task_id = ? AND (decision IS NOT NULL OR by_tags OR boxes != '[]')",
+            (task_id,),
+        ).fetchall()
+    return {row["scan_id"]: _of_row(row) for row in rows}
+
+
 def held(connection: sqlite3.Connection, task_id: str) -> frozenset[str]:
     """Content hashes of the scans that must not be used before a person has looked."""
     rows = connection.execute(
