@@ -13,6 +13,7 @@ from medmeta.ui.guard import Context
 from medmeta.ui.job_panel import ended_badly, live_job
 from medmeta.ui.text import ago, count, md
 from medmeta.ui.text_gate import text_gate
+from medmeta.ui.text_search import start_search, text_search
 from medmeta.workspace.records import Entry, Role, TaskInfo
 from medmeta.workspace.work import intake_work
 
@@ -45,7 +46,13 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
     st.caption(hint)
     uploads = [(file.name, file) for file in (*(files or []), *(folder or []))]
     if uploads:
-        work = intake_work(context.store, task.id, uploads, role)
+        work = intake_work(
+            context.store,
+            task.id,
+            uploads,
+            role,
+            look=None if role == "predict" else lambda: start_search(context, task.id),
+        )
         context.jobs.submit("intake", task.id, work, {"role": role})
         st.session_state["upload-turn"] = turn + 1
         st.rerun()
@@ -68,6 +75,7 @@ def notices_panel(context: Context, task: TaskInfo, role: Role, entries: Sequenc
     Args:
         entries: all of the task.
     """
+    text_search(context, task)
     _notices(context, task, role)
     text_gate(context, task, role, [entry for entry in entries if entry.role == role])
     if role != "predict":
