@@ -6,8 +6,9 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from medmeta.workspace.store import Store
 
 Decision = Literal["kept", "blanked"]
+_Boxes = tuple[Box, ...]
 _BY_TAGS = frozenset((SAYS_BURNED_IN, USUALLY_BURNED_IN))
 #: Scans whose answer is written at once, and threads that look at most.
 _BATCH, _THREADS = 16, 4
@@ -84,7 +86,7 @@ def unseen(store: Store, task_id: str, but: Collection[str] = ()) -> list[Entry]
 
 
 def _search(store: Store, left: Sequence[Entry], finder: TextFinder, progress: Progress) -> None:
-    def look(entry: Entry) -> tuple[Box, ...] | None:
+    def look(entry: Entry) -> _Boxes | None:
         try:
             return finder.find(store.scan(entry))
         except MedMetaError:  # pixels gone or damaged: whoever uses the scan says so
@@ -93,7 +95,7 @@ def _search(store: Store, left: Sequence[Entry], finder: TextFinder, progress: P
     rows: list[tuple[str, str, str, int]] = []
     threads = ThreadPoolExecutor(max(1, min(_THREADS, cores() - 1)), thread_name_prefix="medmeta-text")
     try:
-        for position, (entry, boxes) in enumerate(zip(left, threads.map(look, left), strict=True)):
+        for position, (entry, boxes) in enumerate(_a_few_ahead(threads, look, left)):
             progress(position / len(left), f"Looking for burned-in text, scan {position + 1} of {len(left)}")
             if boxes is None:
                 continue
@@ -106,6 +108,20 @@ def _search(store: Store, left: Sequence[Entry], finder: TextFinder, progress: P
     finally:
         threads.shutdown(cancel_futures=True)
         _remember(store, rows)
+
+
+def _a_few_ahead(
+    threads: ThreadPoolExecutor, look: Callable[[Entry], _Boxes | None], left: Iterable[Entry]
+) -> Iterator[tuple[Entry, _Boxes | None]]:
+    """Entries with their answers, in order; no more is begun than soon done, since a program that ends waits for it."""
+    begun: deque[tuple[Entry, Future[_Boxes | None]]] = deque()
+    for entry in left:
+        begun.append((entry, threads.submit(look, entry)))
+        if len(begun) > 2 * _THREADS:
+            first, answer = begun.popleft()
+            yield first, answer.result()
+    for first, answer in begun:
+        yield first, answer.result()
 
 
 def found(store: Store, task_id: str) -> dict[str, PixelText]:

@@ -106,6 +106,20 @@ def test_two_searches_at_once_look_at_each_scan_once(store):
     assert len(counting.asked) == len(set(counting.asked)) == 8
 
 
+def test_a_search_begins_few_scans_ahead(store):
+    """A program that is stopped waits for what was begun: 40 scans would be seconds."""
+    task_id = store.create_task("t")
+    store.add_uploads(task_id, [(f"a/{n}.png", soft(n)) for n in range(40)])
+    counting = Counting()
+
+    def stop(fraction: float, message: str) -> None:
+        raise CancelledError("enough")
+
+    with pytest.raises(CancelledError):
+        pixel_text.search(store, task_id, counting, stop)
+    assert 1 <= len(counting.asked) < 16
+
+
 def test_scans_that_come_during_the_search_are_looked_at_too(store):
     task_id = store.create_task("t")
     store.add_uploads(task_id, [("a/0.png", soft(0))])
