@@ -72,7 +72,7 @@ def main() -> None:
         )
     )
     if way == "one":
-        notices_panel(context, task, role, entries)
+        notices_panel(context, task, role, entries, folded=True)
         labelling(context, task, role, lambda: next_step(context, context.store.entries(task.id)))
         return
     with st.container(border=True):

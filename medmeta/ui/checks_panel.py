@@ -25,7 +25,7 @@ _SHOWN = 6
 _PICTURES = 6
 
 
-def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry]) -> None:
+def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, folded: bool = False) -> None:
     """The findings, errors first and open; removals can be undone. Nothing is drawn where all is well.
 
     Args:
@@ -51,7 +51,8 @@ def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry]) -> 
         if part
     )
     with st.expander(
-        f":material/fact_check: Checks of all scans of this task: {title}", expanded=bool(errors)
+        f":material/fact_check: Checks of all scans of this task: {title}",
+        expanded=bool(errors) and not folded,
     ):
         known = {entry.id: entry for entry in checked}
         shown: dict[str, int] = {}

@@ -73,7 +73,7 @@ def _ask(
         columns = st.columns(3)
         for position, entry in enumerate(shown):
             with columns[position % 3]:
-                _one(context, task, entry, known[entry.scan_id])
+                _one(context, task, entry, known[entry.scan_id], alone=len(waiting) == 1)
         if pages > 1:
             st.pagination(pages, key=f"text-page-{role}")
         with st.container(horizontal=True, gap="small"):
@@ -106,12 +106,14 @@ def _ask(
                 st.rerun()
 
 
-def _one(context: Context, task: TaskInfo, entry: Entry, text: PixelText) -> None:
+def _one(context: Context, task: TaskInfo, entry: Entry, text: PixelText, *, alone: bool) -> None:
     store = context.store
     try:
         st.image(_framed(context, entry, text), width="stretch", caption=md(entry.file.rsplit("/", 1)[-1]))
     except MedMetaError as error:
         st.caption(md(error))
+    if alone:  # the buttons below say the same
+        return
     with st.container(horizontal=True, gap="small"):
         if text.boxes and st.button(
             "Blank", icon=":material/ink_eraser:", key=f"text-blank-{entry.id}", type="tertiary"

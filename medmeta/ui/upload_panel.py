@@ -69,17 +69,20 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
     return False
 
 
-def notices_panel(context: Context, task: TaskInfo, role: Role, entries: Sequence[Entry]) -> None:
+def notices_panel(
+    context: Context, task: TaskInfo, role: Role, entries: Sequence[Entry], *, folded: bool = False
+) -> None:
     """What a person must see about the scans: refused files and warnings until dismissed, text, checks.
 
     Args:
         entries: all of the task.
+        folded: the checks stay folded, whatever they say, where a person works below them.
     """
     text_search(context, task)
     _notices(context, task, role)
     text_gate(context, task, role, [entry for entry in entries if entry.role == role])
     if role != "predict":
-        checks_panel(context, task, [entry for entry in entries if entry.role != "predict"])
+        checks_panel(context, task, [entry for entry in entries if entry.role != "predict"], folded=folded)
         if task.support or task.query:
             deid_panel(context, task)
 

@@ -86,6 +86,21 @@ def test_new_scans_wait_too(open_page, store, runner, adapted, task_id):
     assert "1 scan may show text" in texts(app)
 
 
+def test_checks_stay_folded_where_a_person_labels(open_page, store, runner):
+    uploads = [*sample()[1:], ("b/copy.jpg", soft(1, quality=80))]  # the copy contradicts a label
+    app = open_page("1_Scans.py", task=taken_in(store, runner, uploads))
+
+    def opened() -> list[bool]:
+        return [each.proto.expanded for each in app.expander if "Checks" in each.label]
+
+    assert opened() == [True]
+    app.button_group(key=next(key for key in app.session_state if str(key).startswith("way-"))).set_value(
+        "one"
+    ).run()
+    assert not app.exception
+    assert opened() == [False]
+
+
 def test_copies_are_shown_and_removed_undoably(open_page, store, runner):
     uploads = [*sample()[1:], ("a/copy.jpg", soft(1, quality=80)), ("b/copy.jpg", soft(11, quality=80))]
     task_id = taken_in(store, runner, uploads)
