@@ -169,6 +169,12 @@ class Timer:
         """Do something that makes the page's script run, and wait until nothing moves any more."""
         self._until(what, do, lambda: self.page.wait_for_function(_ENDED, arg=_QUIET, polling="raf"))
 
+    def still(self, what: str, do: Callable[[], object]) -> None:
+        """Do something for which no script runs; ``do`` waits for its end."""
+        before, start = self.bytes, time.perf_counter()
+        do()
+        self.add(what, time.perf_counter() - start, self.bytes - before)
+
     def key(self, what: str, key: str, then: str) -> None:
         """Press a labelling key and wait for the scan of that name."""
         self._until(
@@ -226,6 +232,9 @@ def measure(
         timer.act("the first 50 rows", page.get_by_role("button", name="Page 1", exact=True).click)
         timer.act("another scan into the viewer", lambda: click_view(table, 3))
         timer.act("the first scan into the viewer", lambda: click_view(table, 0))
+        timer.still("the checks, opened", lambda: fold(page, opened=True))
+        fold(page, opened=False)
+        timer.add("the longest frame while the table is scrolled", scrolled(page, table))
         timer.act(f"select all {count}", page.get_by_role("button", name=f"Select all {count}").click)
         page.get_by_test_id("stPopover").get_by_role("button", name="Label").click()
         page.get_by_role("combobox", name=f"Label for {count} scans").click()
@@ -256,6 +265,38 @@ def search(page: Page, text: str) -> None:
     box = page.get_by_role("textbox", name="Search")
     box.fill(text)
     box.press("Enter")
+
+
+def fold(page: Page, *, opened: bool) -> None:
+    """Open or close the panel of checks, where there is one."""
+    panel = page.get_by_test_id("stExpander").filter(has_text="Checks of all scans")
+    if panel.count():
+        panel.locator("summary").click()
+        panel.get_by_test_id("stExpanderDetails").wait_for(state="visible" if opened else "hidden")
+
+
+def scrolled(page: Page, table: Locator) -> float:
+    """Seconds of the longest frame while the wheel turns over the table, there and back."""
+    table.hover(force=True)  # a sheet for scrolling lies over the canvas
+    page.evaluate(
+        """() => {
+            window.frames = [];
+            let last = performance.now();
+            const next = (now) => {
+                window.frames?.push(now - last);
+                last = now;
+                if (window.frames) requestAnimationFrame(next);
+            };
+            requestAnimationFrame(next);
+        }"""
+    )
+    for step in [120] * 20 + [-120] * 20:
+        page.mouse.wheel(0, step)
+    page.wait_for_timeout(200)
+    longest = page.evaluate(
+        "() => { const all = window.frames; window.frames = null; return Math.max(...all.slice(1)); }"
+    )
+    return float(longest) / 1000
 
 
 def click_view(table: Locator, row: int) -> None:
