@@ -72,7 +72,7 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
     labels = class_names(scans)
     shown = filtered(scans, labels)
     pages = max(1, -(-len(shown) // ROWS_A_PAGE))
-    # A key for each number of pages: the list of pages does not grow again once it has shrunk.
+    # A key for each number of pages: another filter begins at the first.
     page_key = f"table-page-{task.id}-{role}-{pages}"
     page = min(int(st.session_state.get(page_key, 1)), pages)
     rows = shown[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]
@@ -135,8 +135,9 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
     )
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.pagination(pages, key=page_key)
-            st.caption(f"{count(len(shown), 'scan')}, {ROWS_A_PAGE} on a page")
+            # As wide as it can be: as wide as its pages, it would not find room for more once they were fewer.
+            st.pagination(pages, key=page_key, width="stretch")
+            st.caption(f"{count(len(shown), 'scan')}, {ROWS_A_PAGE} on a page", width="content")
     viewed = st.session_state.get(f"viewed-{task.id}")
     return next((scan for scan in scans if scan.id == viewed), rows[0])
 

@@ -75,7 +75,7 @@ def _ask(
             with columns[position % 3]:
                 _one(context, task, entry, known[entry.scan_id], alone=len(waiting) == 1)
         if pages > 1:
-            st.pagination(pages, key=f"text-page-{role}")
+            st.pagination(pages, key=f"text-page-{role}", width="stretch")
         with st.container(horizontal=True, gap="small"):
             if st.button(
                 f"Blank the text on {'this scan' if len(found) == 1 else f'these {len(found)} scans'}",

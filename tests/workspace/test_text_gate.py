@@ -256,6 +256,10 @@ def test_checks_of_a_task_see_copies_and_end_with_their_removal(store):
     (finding,) = [f for f in check_task(store, store.entries(task_id)) if f.kind.startswith("copy")]
     assert finding.kind == "copy-two-labels"
     assert "a/3.png and b/copy.jpg" in finding.sentence
+    # Which pictures are alike is remembered; what that means follows the labels.
+    store.set_label(task_id, [finding.keys[1]], "a")
+    assert "copy-two-patients" in [f.kind for f in check_task(store, store.entries(task_id))]
+    store.undo(task_id)
     store.remove(task_id, [finding.keys[1]])
     assert [f.kind for f in check_task(store, store.entries(task_id)) if f.kind.startswith("copy")] == []
 
