@@ -7,6 +7,7 @@ import streamlit as st
 from medmeta.tasks.synthetic import SAMPLE_DESCRIPTIONS, SAMPLE_NAME, sample_uploads
 from medmeta.ui.guard import ADAPT, EVALUATE, SCANS, Context, choose, open_page
 from medmeta.ui.text import ago, count, md
+from medmeta.ui.text_search import start_search
 from medmeta.workspace.records import TaskInfo
 from medmeta.workspace.work import intake_work
 
@@ -36,7 +37,13 @@ def sample(context: Context) -> None:
         task_id = ready[0].id
     else:
         task_id = context.store.create_task(SAMPLE_NAME, SAMPLE_DESCRIPTIONS, synthetic=True)
-        work = intake_work(context.store, task_id, list(sample_uploads()), "support")
+        work = intake_work(
+            context.store,
+            task_id,
+            list(sample_uploads()),
+            "support",
+            look=lambda: start_search(context, task_id),
+        )
         context.jobs.submit("intake", task_id, work, {"role": "support"})
     choose(task_id)
     st.switch_page(SCANS, query_params={"task": task_id})

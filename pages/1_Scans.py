@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from medmeta.ui.empty import need_task
@@ -13,7 +15,7 @@ from medmeta.ui.text import md
 from medmeta.ui.upload_panel import notices_panel, upload_panel
 from medmeta.ui.viewer import viewer
 from medmeta.workspace import readiness
-from medmeta.workspace.records import Role, TaskInfo
+from medmeta.workspace.records import Entry, Role
 from medmeta.workspace.volumes import Volume, volumes
 
 WAYS = {
@@ -29,9 +31,11 @@ def main() -> None:
     if task is None:
         return
     context.store.touch(task.id)
+    entries = context.store.entries(task.id)
+    everything = volumes(entries)
     of_role: dict[Role, list[Volume]] = {
-        "support": volumes(context.store.entries(task.id, "support")),
-        "query": volumes(context.store.entries(task.id, "query")),
+        "support": [scan for scan in everything if scan.key.role == "support"],
+        "query": [scan for scan in everything if scan.key.role == "query"],
     }
     title_side, settings_side = st.columns([5, 1], vertical_alignment="center")
     with title_side:
@@ -68,8 +72,8 @@ def main() -> None:
         )
     )
     if way == "one":
-        notices_panel(context, task, role)
-        labelling(context, task, role, lambda: next_step(context, task))
+        notices_panel(context, task, role, entries, folded=True)
+        labelling(context, task, role, lambda: next_step(context, context.store.entries(task.id)))
         return
     with st.container(border=True):
         reading = upload_panel(
@@ -79,7 +83,7 @@ def main() -> None:
             hint="Names, dates and numbers are removed while the files are read. Folder names or a labels.csv "
             "(file,label,group) give the labels.",
         )
-    notices_panel(context, task, role)
+    notices_panel(context, task, role, entries)
     if not scans and reading:
         return
     if not scans:
@@ -103,13 +107,13 @@ def main() -> None:
     with viewer_side:
         if opened is not None:
             viewer(context, opened, scans)
-    next_step(context, task)
+    next_step(context, entries)
 
 
-def next_step(context: Context, task: TaskInfo) -> None:
+def next_step(context: Context, entries: Sequence[Entry]) -> None:
     """What is missing before adapting, or the way on."""
     st.divider()
-    state = readiness.check(context.store.entries(task.id))
+    state = readiness.check(entries)
     if state.ready:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(":green[:material/check_circle:] **Ready.** The scans can be learned from.")

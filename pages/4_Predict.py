@@ -133,8 +133,9 @@ def main() -> None:
             hint="New scans are kept in this workspace so that the answers survive a refresh. They are never "
             "learned from, and you can delete them below.",
         )
-    notices_panel(context, task, "predict")
-    scans = volumes(context.store.entries(task.id, "predict"))
+    new = context.store.entries(task.id, "predict")
+    notices_panel(context, task, "predict", new)
+    scans = volumes(new)
     entries = [entry for scan in scans for entry in scan.used]
     latest = next(iter(context.jobs.jobs(task.id, "predict")), None)
     if latest is not None and latest.live:

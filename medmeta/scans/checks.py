@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from medmeta.scans.display import thumbnail
-from medmeta.scans.likeness import Views, copies, is_empty, other_poses, shows_colour, view_of
+from medmeta.scans.likeness import Pairs, Views, copies, is_empty, other_poses, shows_colour, view_of
 from medmeta.scans.scan import LabelledScan
 
 #: Pixels of the shorter side below which the model sees little.
@@ -54,6 +55,11 @@ class Looked:
     rows: int
     columns: int
     view: Views
+
+    @cached_property
+    def empty(self) -> bool:
+        """The picture shows next to nothing."""
+        return is_empty(self.view)
 
 
 @dataclass(frozen=True)
@@ -100,16 +106,23 @@ def looked_at(items: Sequence[LabelledScan], side: str = "support") -> list[Look
     return found
 
 
-def check_scans(scans: Sequence[Looked]) -> tuple[Finding, ...]:
-    """All findings, errors first. A second is enough for 1,000 scans."""
-    found = [finding for check in _CHECKS for finding in check(scans)]
+def check_scans(scans: Sequence[Looked], alike: Pairs | None = None) -> tuple[Finding, ...]:
+    """All findings, errors first. Half a second is enough for 1,000 scans.
+
+    Args:
+        scans: all scans of the set.
+        alike: `medmeta.scans.likeness.copies` of their views, which labels and patients do not change; looked for
+            where None.
+    """
+    pairs = copies([scan.view for scan in scans]) if alike is None else alike
+    found = [*_copies(scans, pairs), *(finding for check in _CHECKS for finding in check(scans))]
     order = {"error": 0, "warning": 1, "note": 2}
     return tuple(sorted(found, key=lambda finding: order[finding.severity]))
 
 
-def _copies(scans: Sequence[Looked]) -> Iterator[Finding]:
+def _copies(scans: Sequence[Looked], pairs: Pairs) -> Iterator[Finding]:
     """Equal and nearly equal pictures, a finding for each cluster."""
-    for cluster, equal in _clusters(scans):
+    for cluster, equal in _clusters(scans, pairs):
         members = [scans[i] for i in cluster]
         keys, spare = tuple(each.key for each in members), tuple(each.key for each in members[1:])
         what = "hold the same pixels" if equal else "look like copies of one picture"
@@ -149,7 +162,7 @@ def _copies(scans: Sequence[Looked]) -> Iterator[Finding]:
             )
 
 
-def _clusters(scans: Sequence[Looked]) -> Iterator[tuple[list[int], bool]]:
+def _clusters(scans: Sequence[Looked], pairs: Pairs) -> Iterator[tuple[list[int], bool]]:
     """Positions of scans linked by being copies, and whether all are equal to the last bit.
 
     Slices of one patient under one label are alike by nature, and are told of only where the pixels are equal.
@@ -165,7 +178,7 @@ def _clusters(scans: Sequence[Looked]) -> Iterator[tuple[list[int], bool]]:
     first: dict[str, int] = {}
     for i, scan in enumerate(scans):
         home[root(i)] = root(first.setdefault(scan.id, i))
-    for i, j, _ in copies([scan.view for scan in scans]):
+    for i, j, _ in pairs:
         one, two = scans[i], scans[j]
         if (one.group, one.label, one.side) != (two.group, two.label, two.side):
             home[root(j)] = root(i)
@@ -232,7 +245,7 @@ def _mixture(
 
 
 def _pictures(scans: Sequence[Looked]) -> Iterator[Finding]:
-    empty = [scan for scan in scans if is_empty(scan.view)]
+    empty = [scan for scan in scans if scan.empty]
     if empty:
         yield Finding(
             "empty",
@@ -242,7 +255,7 @@ def _pictures(scans: Sequence[Looked]) -> Iterator[Finding]:
             tuple(scan.key for scan in empty),
             tuple(scan.key for scan in empty),
         )
-    small = [scan for scan in scans if not is_empty(scan.view) and min(scan.rows, scan.columns) < SMALL_SIDE]
+    small = [scan for scan in scans if not scan.empty and min(scan.rows, scan.columns) < SMALL_SIDE]
     if small:
         first = small[0]
         yield Finding(
@@ -257,7 +270,7 @@ def _pictures(scans: Sequence[Looked]) -> Iterator[Finding]:
 def _orientation(scans: Sequence[Looked]) -> Iterator[Finding]:
     classes: dict[str, list[Looked]] = defaultdict(list)
     for scan in scans:
-        if scan.label is not None and not is_empty(scan.view):
+        if scan.label is not None and not scan.empty:
             classes[scan.label].append(scan)
     for label, members in sorted(classes.items()):
         by_pose: dict[str, list[Looked]] = defaultdict(list)
@@ -273,7 +286,7 @@ def _orientation(scans: Sequence[Looked]) -> Iterator[Finding]:
             )
 
 
-_CHECKS = (_copies, _patients, _mixtures, _pictures, _orientation)
+_CHECKS = (_patients, _mixtures, _pictures, _orientation)
 
 
 def _names(scans: Sequence[Looked], *, all_of: bool = False) -> str:

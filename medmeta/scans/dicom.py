@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of
+from medmeta.scans.enhanced import geometry_tags
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
 from medmeta.scans.geometry import PARTIAL_422, Geometry, check_frame_headers, read_geometry
 from medmeta.scans.grey import Grey, grey_values
@@ -122,7 +123,7 @@ def read_dicom(data: bytes, file: str, *, key: bytes, limits: Limits | None = No
 def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_syntax: str) -> Scan:
     stored = _decoded(dataset, geometry)
     little = dataset.file_meta.TransferSyntaxUID != EXPLICIT_BIG
-    tags = permitted_tags(dataset)
+    tags = geometry_tags(dataset, geometry.frames) | permitted_tags(dataset)
     grey: Grey | None = None
     if geometry.photometric == "PALETTE COLOR":
         pixels: NDArray[Any] = palette_to_rgb(stored, dataset, little)

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
+from medmeta.scans.deidentify import PERMITTED_TAGS
 from medmeta.scans.refusal import RefusedError
+from medmeta.scans.scan import TagValue
 from medmeta.scans.values import Rescale
+
+#: What says where the pixels lie, and the macro that holds it (PS3.3 C.7.6.16.2.1, C.7.6.16.2.3, C.7.6.16.2.4).
+_GEOMETRY = {
+    "PixelSpacing": "PixelMeasuresSequence",
+    "SliceThickness": "PixelMeasuresSequence",
+    "ImagePositionPatient": "PlanePositionSequence",
+    "ImageOrientationPatient": "PlaneOrientationSequence",
+}
 
 
 def functional_group(dataset: Dataset, macro: str, frame: int) -> Dataset | None:
@@ -18,6 +28,25 @@ def functional_group(dataset: Dataset, macro: str, frame: int) -> Dataset | None
             item: Dataset = items[0]
             return item
     return None
+
+
+def geometry_tags(dataset: Dataset, frames: int) -> dict[str, TagValue]:
+    """The geometry that all frames of an enhanced object share, under the keywords a single-frame object has it by.
+
+    What differs between frames, or is missing for one, is left out: it does not hold for the whole.
+    """
+    kept: dict[str, TagValue] = {}
+    if "PerFrameFunctionalGroupsSequence" not in dataset and "SharedFunctionalGroupsSequence" not in dataset:
+        return kept
+    for keyword, macro in _GEOMETRY.items():
+        items = [functional_group(dataset, macro, frame) for frame in range(frames)]
+        values = {
+            None if item is None or (value := item.get(keyword)) is None else PERMITTED_TAGS[keyword](value)
+            for item in items
+        }
+        if len(values) == 1 and (value := values.pop()) is not None:
+            kept[keyword] = value
+    return kept
 
 
 def rescales(dataset: Dataset, frames: int) -> list[Rescale] | None:

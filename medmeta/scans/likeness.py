@@ -15,6 +15,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 Views = NDArray[np.float32]
+#: Positions of two pictures, the first lower, and their correlation.
+Pairs = Sequence[tuple[int, int, float]]
 
 #: Side of a view in pixels, and the width over which its coarse shades are taken out: what is left is detail, in which
 #: two patients differ even where their anatomy lies alike.

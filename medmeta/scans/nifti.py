@@ -1,4 +1,4 @@
-"""NIfTI volumes to a `Scan`: axial slices as frames, turned as DICOM turns them, and no metadata."""
+"""NIfTI volumes to a `Scan`: axial slices as frames, turned as DICOM turns them, and of the metadata the geometry."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from medmeta.scans.limits import MIB, Limits, in_words
 from medmeta.scans.refusal import RefusedError, naming
-from medmeta.scans.scan import Scan, content_hash
+from medmeta.scans.scan import Scan, TagValue, content_hash
 from medmeta.scans.sniff import HEAD_BYTES, Kind, sniff
 from medmeta.scans.values import narrowest
 
 _GZIP = b"\x1f\x8b"
 _SINGLE_FILE = (b"n+1\0", b"n+2\0")
+#: Millimetres in the units of ``xyzt_units``: metre, millimetre, micrometre; 0 is unknown (nifti1.h).
+_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
 
 
 def read_nifti(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
@@ -24,7 +26,8 @@ def read_nifti(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
 
     The slices across the body axis become frames from feet to head, their columns running to the patient's left
     and their rows to the back, as in an axial DICOM series; so the model reads the central axial slice. Of several
-    volumes the first is read, and said so. Values are scaled by the header's slope and intercept.
+    volumes the first is read, and said so. Values are scaled by the header's slope and intercept. Spacing and
+    directions are kept under the names DICOM has for them, where the header knows them.
 
     Raises:
         ScanRejectedError: not a NIfTI volume, over a limit, damaged, or values that are no plain numbers.
@@ -43,10 +46,12 @@ def read_nifti(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
             raise RefusedError(
                 "is the header of a NIfTI pair (.hdr and .img); save the volume as one .nii file"
             )
-        pixels, volumes = _pixels(content, limits)
+        pixels, volumes, tags = _pixels(content, limits)
         identity = content_hash(pixels)
         more = (f"holds {volumes} volumes; the first was read",) if volumes > 1 else ()
-        return Scan(file=file, pixels=pixels, group=f"file-{identity[:12]}", warnings=more, id=identity)
+        return Scan(
+            file=file, pixels=pixels, group=f"file-{identity[:12]}", tags=tags, warnings=more, id=identity
+        )
 
 
 def _inflated(data: bytes, limits: Limits) -> bytes:
@@ -72,8 +77,8 @@ def _inflated(data: bytes, limits: Limits) -> bytes:
     return b"".join(parts)
 
 
-def _pixels(content: bytes, limits: Limits) -> tuple[NDArray[Any], int]:
-    """The first volume as (frames, rows, columns[, 3]), and the number of volumes."""
+def _pixels(content: bytes, limits: Limits) -> tuple[NDArray[Any], int, dict[str, TagValue]]:
+    """The first volume as (frames, rows, columns[, 3]), the number of volumes, and the geometry."""
     nibabel: Any = import_module("nibabel")  # takes a third of a second, which other files need not wait for
     reader = nibabel.Nifti1Image if content[344:348] == b"n+1\0" else nibabel.Nifti2Image
     image = reader.from_bytes(content)
@@ -96,10 +101,11 @@ def _pixels(content: bytes, limits: Limits) -> tuple[NDArray[Any], int]:
             "export or copy the file again"
         )
     values = np.asanyarray(image.dataobj[(..., *(0,) * len(shape[3:]))]).reshape(sides)
-    upright = _axial(values, image.affine)
+    upright, affine = _axial(values, image.affine)
+    tags = _geometry_tags(image.header, affine)
     if colour:
-        return np.ascontiguousarray(np.stack([upright[name] for name in "RGB"], -1)), volumes
-    return _numbers(upright, kind, image.dataobj.slope, image.dataobj.inter), volumes
+        return np.ascontiguousarray(np.stack([upright[name] for name in "RGB"], -1)), volumes, tags
+    return _numbers(upright, kind, image.dataobj.slope, image.dataobj.inter), volumes, tags
 
 
 def _check_size(sides: tuple[int, ...], voxels: int, limits: Limits) -> None:
@@ -111,16 +117,40 @@ def _check_size(sides: tuple[int, ...], voxels: int, limits: Limits) -> None:
         )
 
 
-def _axial(values: NDArray[Any], affine: NDArray[Any]) -> NDArray[Any]:
-    """Voxels (i, j, k) as (slice, row, column): feet to head, front to back, right to left (PS3.3 C.7.6.2.1.1)."""
+def _axial(values: NDArray[Any], affine: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Voxels (i, j, k) as (slice, row, column): feet to head, front to back, right to left (PS3.3 C.7.6.2.1.1).
+
+    Beside them the affine of (column, row, slice) to RAS+ as they lie now; None where the header's is none.
+    """
     orientations: Any = import_module("nibabel.orientations")
     now = orientations.io_orientation(affine)
     if np.isnan(now).any():  # an affine that maps an axis to nothing says nothing of it
-        return values.transpose(2, 1, 0)
-    turned: NDArray[Any] = orientations.apply_orientation(
-        values, orientations.ornt_transform(now, orientations.axcodes2ornt(("L", "P", "S")))
-    )
-    return turned.transpose(2, 1, 0)
+        return values.transpose(2, 1, 0), None
+    turn = orientations.ornt_transform(now, orientations.axcodes2ornt(("L", "P", "S")))
+    turned: NDArray[Any] = orientations.apply_orientation(values, turn)
+    return turned.transpose(2, 1, 0), affine @ orientations.inv_ornt_aff(turn, values.shape)
+
+
+def _geometry_tags(header: Any, affine: NDArray[Any] | None) -> dict[str, TagValue]:
+    """Image Orientation (Patient) and Pixel Spacing as DICOM has them, as far as they are known.
+
+    NIfTI's axes point to right, front and head (RAS+), DICOM's to left, back and head (PS3.3 C.7.6.2.1.1). An affine
+    is known where ``qform_code`` or ``sform_code`` says so: without them it is a guess from the voxels' size. Lengths
+    are known where ``xyzt_units`` names their unit.
+    """
+    tags: dict[str, TagValue] = {}
+    if affine is None or not (int(header["qform_code"]) or int(header["sform_code"])):
+        return tags
+    lps = np.diag((-1.0, -1.0, 1.0)) @ affine[:3, :3]
+    lengths = np.linalg.norm(lps, axis=0)
+    if not (np.isfinite(lengths).all() and lengths.min() > 0):
+        return tags
+    along = (lps / lengths).T
+    tags["ImageOrientationPatient"] = "\\".join(f"{cosine + 0.0:.9g}" for cosine in (*along[0], *along[1]))
+    unit = _MM.get(int(header["xyzt_units"]) & 7)
+    if unit is not None:
+        tags["PixelSpacing"] = "\\".join(f"{unit * length:.9g}" for length in (lengths[1], lengths[0]))
+    return tags
 
 
 def _numbers(values: NDArray[Any], kind: np.dtype[Any], slope: float, intercept: float) -> NDArray[Any]:

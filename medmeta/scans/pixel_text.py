@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medmeta.scans.display import render
-from medmeta.scans.pool import cores
 from medmeta.scans.scan import Scan, content_hash
 
 #: Letters and digits, all places of a picture together, from which a scan counts as bearing text. Places with fewer
@@ -40,11 +39,15 @@ class Box:
 
 
 class TextFinder:
-    """Finds text in scans; holds the network, about 100 MiB, from its first use on. Safe to share between threads."""
+    """Finds text in scans; holds the network, about 100 MiB, from its first use on.
+
+    Safe to share between threads, and quickest so: one scan keeps one core busy, and two threads on one scan wait for
+    each other for most of the second one's time.
+    """
 
     def __init__(self) -> None:
         self._engine: Any = None
-        self._turn = threading.Lock()
+        self._making = threading.Lock()
 
     def find(self, scan: Scan) -> tuple[Box, ...]:
         """Places that hold text on the central, first or last frame as the screen shows them; none is ``()``.
@@ -65,8 +68,7 @@ class TextFinder:
         scale = min(max(longer, _LEAST_SIDE), _MOST_SIDE) / longer
         size = (max(32, round(columns * scale)), max(32, round(rows * scale)))
         shown = np.asarray(Image.fromarray(picture).convert("RGB").resize(size, Image.Resampling.BICUBIC))
-        with self._turn:
-            answer = self._ready()(np.ascontiguousarray(shown[..., ::-1]))
+        answer = self._ready()(np.ascontiguousarray(shown[..., ::-1]))
         if answer.boxes is None or answer.txts is None:
             return [], 0
         across, down = columns / size[0], rows / size[1]
@@ -91,21 +93,22 @@ class TextFinder:
         return boxes, read
 
     def _ready(self) -> Any:
-        if self._engine is None:
-            from rapidocr import RapidOCR
+        with self._making:
+            if self._engine is None:
+                from rapidocr import RapidOCR
 
-            logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)  # its lines quote what it reads
-            self._engine = RapidOCR(
-                params={
-                    "Global.use_cls": False,  # all text upright
-                    "Global.log_level": "critical",
-                    "Global.text_score": _SCORE,
-                    "Det.limit_side_len": _MOST_SIDE,
-                    "Det.limit_type": "max",
-                    "EngineConfig.onnxruntime.intra_op_num_threads": min(4, cores()),
-                    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-                }
-            )
+                logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)  # its lines quote what it reads
+                self._engine = RapidOCR(
+                    params={
+                        "Global.use_cls": False,  # all text upright
+                        "Global.log_level": "critical",
+                        "Global.text_score": _SCORE,
+                        "Det.limit_side_len": _MOST_SIDE,
+                        "Det.limit_type": "max",
+                        "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+                        "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+                    }
+                )
         return self._engine
 
 

@@ -137,5 +137,5 @@ def case_cards(
             nearest_scans(case, thumbnails)
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.pagination(pages, key=key)
+            st.pagination(pages, key=key, width="stretch")
             st.caption(count(len(ordered), "case"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -24,12 +25,17 @@ _SHOWN = 6
 _PICTURES = 6
 
 
-def checks_panel(context: Context, task: TaskInfo) -> None:
-    """The findings, errors first and open; removals can be undone. Nothing is drawn where all is well."""
+def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, folded: bool = False) -> None:
+    """The findings, errors first and open; removals can be undone. Nothing is drawn where all is well.
+
+    Args:
+        entries: of the task, to learn from and to test on.
+    """
     # Neighbouring slices of a volume are alike by nature: of each, only what is used is checked.
-    entries = used(context.store.entries(task.id, "support", "query"))
-    state = tuple((entry.id, entry.label, entry.group, entry.role) for entry in entries)
-    findings = _findings(context.store, entries, task.id, state)
+    checked = used(entries)
+    # A digest: Streamlit takes a twentieth of a second to look through 1,000 scans by itself.
+    state = repr([(entry.id, entry.label, entry.group, entry.role) for entry in checked])
+    findings = _findings(context.store, checked, task.id, hashlib.sha256(state.encode()).hexdigest())
     if not findings:
         return
     errors = sum(finding.severity == "error" for finding in findings)
@@ -45,13 +51,15 @@ def checks_panel(context: Context, task: TaskInfo) -> None:
         if part
     )
     with st.expander(
-        f":material/fact_check: Checks of all scans of this task: {title}", expanded=bool(errors)
+        f":material/fact_check: Checks of all scans of this task: {title}",
+        expanded=bool(errors) and not folded,
     ):
+        known = {entry.id: entry for entry in checked}
         shown: dict[str, int] = {}
-        for position, finding in enumerate(findings):
+        for finding in findings:
             shown[finding.kind] = shown.get(finding.kind, 0) + 1
             if shown[finding.kind] <= _SHOWN:
-                _finding(context, task, finding, position)
+                _finding(context, task, finding, known)
         for kind, number in shown.items():
             if number > _SHOWN:
                 st.caption(f"{count(number - _SHOWN, 'more finding')} like {_KINDS.get(kind, kind)}.")
@@ -59,7 +67,7 @@ def checks_panel(context: Context, task: TaskInfo) -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _findings(_store: Store, _entries: Sequence[Entry], task_id: str, state: object) -> tuple[Finding, ...]:
+def _findings(_store: Store, _entries: Sequence[Entry], task_id: str, state: str) -> tuple[Finding, ...]:
     """Found anew when a scan, label, patient or side has changed."""
     return check_task(_store, _entries)
 
@@ -73,7 +81,7 @@ _KINDS = {
 }
 
 
-def _finding(context: Context, task: TaskInfo, finding: Finding, position: int) -> None:
+def _finding(context: Context, task: TaskInfo, finding: Finding, known: Mapping[int, Entry]) -> None:
     text_side, button_side = st.columns([5, 1], vertical_alignment="center")
     text_side.markdown(f"{_ICONS[finding.severity]} {md(finding.sentence)}")
     # The number of scans is part of the key: after a removal the button of another finding is not the same one.
@@ -87,15 +95,9 @@ def _finding(context: Context, task: TaskInfo, finding: Finding, position: int) 
         context.store.remove(task.id, list(finding.removable))
         st.rerun()
     if finding.kind.startswith("copy") or finding.kind in ("orientation", "empty"):
-        _pictures(context, task, finding)
-
-
-def _pictures(context: Context, task: TaskInfo, finding: Finding) -> None:
-    known = {entry.id: entry for entry in context.store.entries(task.id, "support", "query")}
-    entries = [known[key] for key in finding.keys if key in known][:_PICTURES]
-    with st.container(horizontal=True, gap="small"):
-        for entry in entries:
-            st.image(context.store.thumbnail(entry), width=80)
+        with st.container(horizontal=True, gap="small"):
+            for entry_id in finding.keys[:_PICTURES]:
+                st.image(context.store.thumbnail(known[entry_id]), width=80)
 
 
 def _remove_all(context: Context, task: TaskInfo, findings: tuple[Finding, ...]) -> None:

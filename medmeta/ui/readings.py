@@ -40,7 +40,7 @@ def reading_cards(
             _card(context, entry, reading, thumbnails, view_key, rule)
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.pagination(pages, key=page_key)
+            st.pagination(pages, key=page_key, width="stretch")
             st.caption(count(len(answers), "scan"))
     viewed = st.session_state.get(view_key)
     first = answers[(page - 1) * CARDS_A_PAGE][0]

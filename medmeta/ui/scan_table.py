@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -13,6 +15,7 @@ from medmeta.errors import MedMetaError
 from medmeta.ui.guard import Context
 from medmeta.ui.text import count
 from medmeta.workspace.records import Entry, Role, TaskInfo
+from medmeta.workspace.store import Store
 from medmeta.workspace.volumes import Volume
 
 ROWS_A_PAGE = 50
@@ -40,9 +43,24 @@ def data_uri(png: bytes) -> str:
 def thumbnail_uri(context: Context, entry: Entry) -> str | None:
     """The thumbnail for a table cell; None (an empty cell) when the stored pixels are gone."""
     try:
-        return data_uri(context.store.thumbnail(entry))
+        return _uri(context.store, _Wanted(entry.id, entry.scan_id, entry))
     except MedMetaError:
         return None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A thumbnail: of which row, of which pixels."""
+
+    id: int
+    scan_id: str
+    entry: Entry = field(compare=False)
+
+
+@lru_cache(maxsize=2048)
+def _uri(store: Store, wanted: _Wanted) -> str:
+    """Row and pixels decide it for good, and a page of rows is drawn at every click."""
+    return data_uri(store.thumbnail(wanted.entry))
 
 
 def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: Role) -> Volume | None:
@@ -54,7 +72,9 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
     labels = class_names(scans)
     shown = filtered(scans, labels)
     pages = max(1, -(-len(shown) // ROWS_A_PAGE))
-    page = min(int(st.session_state.get("table-page", 1)), pages)
+    # A key for each number of pages: another filter begins at the first.
+    page_key = f"table-page-{task.id}-{role}-{pages}"
+    page = min(int(st.session_state.get(page_key, 1)), pages)
     rows = shown[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]
     ticked = _ticked(task)
     key = f"table-{task.id}-{role}-{page}-{st.session_state.setdefault('table-turn', 0)}"
@@ -115,8 +135,9 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
     )
     if pages > 1:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.pagination(pages, key="table-page")
-            st.caption(f"{count(len(shown), 'scan')}, {ROWS_A_PAGE} on a page")
+            # As wide as it can be: as wide as its pages, it would not find room for more once they were fewer.
+            st.pagination(pages, key=page_key, width="stretch")
+            st.caption(f"{count(len(shown), 'scan')}, {ROWS_A_PAGE} on a page", width="content")
     viewed = st.session_state.get(f"viewed-{task.id}")
     return next((scan for scan in scans if scan.id == viewed), rows[0])
 

@@ -48,7 +48,7 @@ def _confirm_delete(context: Context, task: TaskInfo) -> None:
     )
     with st.container(horizontal=True):
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:"):
-            for kind in ("intake", "adapt", "predict"):
+            for kind in ("intake", "text", "adapt", "rank", "predict"):
                 for job in context.jobs.jobs(task.id, kind):
                     if job.live:
                         context.jobs.cancel(job.id)

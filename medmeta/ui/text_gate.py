@@ -25,12 +25,15 @@ _HELP = (
 )
 
 
-def text_gate(context: Context, task: TaskInfo, role: Role) -> None:
-    """Ask about flagged scans of one role; nothing is drawn where none was ever flagged."""
-    known = pixel_text.found(context.store, task.id)
-    entries = [entry for entry in context.store.entries(task.id, role) if entry.scan_id in known]
-    waiting = [entry for entry in entries if entry.held]
-    kept = [entry for entry in entries if known[entry.scan_id].decision == "kept"]
+def text_gate(context: Context, task: TaskInfo, role: Role, entries: Sequence[Entry]) -> None:
+    """Ask about flagged scans of one role; nothing is drawn where none was ever flagged.
+
+    Args:
+        entries: of that role.
+    """
+    known = pixel_text.flagged(context.store, task.id)
+    waiting = [entry for entry in entries if entry.held and entry.scan_id in known]
+    kept = [entry for entry in entries if entry.scan_id in known and known[entry.scan_id].decision == "kept"]
     if waiting:
         _ask(context, task, waiting, known, role)
     if kept:
@@ -70,9 +73,9 @@ def _ask(
         columns = st.columns(3)
         for position, entry in enumerate(shown):
             with columns[position % 3]:
-                _one(context, task, entry, known[entry.scan_id])
+                _one(context, task, entry, known[entry.scan_id], alone=len(waiting) == 1)
         if pages > 1:
-            st.pagination(pages, key=f"text-page-{role}")
+            st.pagination(pages, key=f"text-page-{role}", width="stretch")
         with st.container(horizontal=True, gap="small"):
             if st.button(
                 f"Blank the text on {'this scan' if len(found) == 1 else f'these {len(found)} scans'}",
@@ -103,12 +106,14 @@ def _ask(
                 st.rerun()
 
 
-def _one(context: Context, task: TaskInfo, entry: Entry, text: PixelText) -> None:
+def _one(context: Context, task: TaskInfo, entry: Entry, text: PixelText, *, alone: bool) -> None:
     store = context.store
     try:
         st.image(_framed(context, entry, text), width="stretch", caption=md(entry.file.rsplit("/", 1)[-1]))
     except MedMetaError as error:
         st.caption(md(error))
+    if alone:  # the buttons below say the same
+        return
     with st.container(horizontal=True, gap="small"):
         if text.boxes and st.button(
             "Blank", icon=":material/ink_eraser:", key=f"text-blank-{entry.id}", type="tertiary"

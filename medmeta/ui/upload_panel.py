@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -11,7 +13,8 @@ from medmeta.ui.guard import Context
 from medmeta.ui.job_panel import ended_badly, live_job
 from medmeta.ui.text import ago, count, md
 from medmeta.ui.text_gate import text_gate
-from medmeta.workspace.records import Role, TaskInfo
+from medmeta.ui.text_search import start_search, text_search
+from medmeta.workspace.records import Entry, Role, TaskInfo
 from medmeta.workspace.work import intake_work
 
 
@@ -43,7 +46,13 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
     st.caption(hint)
     uploads = [(file.name, file) for file in (*(files or []), *(folder or []))]
     if uploads:
-        work = intake_work(context.store, task.id, uploads, role)
+        work = intake_work(
+            context.store,
+            task.id,
+            uploads,
+            role,
+            look=None if role == "predict" else lambda: start_search(context, task.id),
+        )
         context.jobs.submit("intake", task.id, work, {"role": role})
         st.session_state["upload-turn"] = turn + 1
         st.rerun()
@@ -60,12 +69,20 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
     return False
 
 
-def notices_panel(context: Context, task: TaskInfo, role: Role) -> None:
-    """What a person must see about the scans: refused files and warnings until dismissed, text, checks."""
+def notices_panel(
+    context: Context, task: TaskInfo, role: Role, entries: Sequence[Entry], *, folded: bool = False
+) -> None:
+    """What a person must see about the scans: refused files and warnings until dismissed, text, checks.
+
+    Args:
+        entries: all of the task.
+        folded: the checks stay folded, whatever they say, where a person works below them.
+    """
+    text_search(context, task)
     _notices(context, task, role)
-    text_gate(context, task, role)
+    text_gate(context, task, role, [entry for entry in entries if entry.role == role])
     if role != "predict":
-        checks_panel(context, task)
+        checks_panel(context, task, [entry for entry in entries if entry.role != "predict"], folded=folded)
         if task.support or task.query:
             deid_panel(context, task)
 

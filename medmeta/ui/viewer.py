@@ -144,11 +144,10 @@ def mark(context: Context, said: dict[str, Any], panes: Sequence[Pane]) -> None:
 
 
 def _help(several: bool) -> None:
-    parts = ["Drag for window and level", "right-drag or Ctrl+wheel to zoom", "Shift-drag to move"]
-    if several:
-        parts.insert(0, "Wheel or arrow keys to scroll")
+    scroll = "Wheel or arrow keys to scroll, drag" if several else "Drag"
     st.caption(
-        ", ".join(parts) + ", double-click to reset.",
+        f"{scroll} for window and level, right-drag, Ctrl+wheel or two fingers to zoom, Shift-drag to move, "
+        "double-click to reset.",
         help="Keys: 0 as stored, 1 soft tissue, 2 lung, 3 liver, 4 bone, 5 brain (values in HU), I invert, + and − "
         "zoom, R reset, arrows, Page Up and Page Down scroll, Home and End, M marks the slice that carries the label. "
         "Nothing here changes what the model reads, except the marks.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -44,8 +45,13 @@ class Pane:
 
     @property
     def id(self) -> str:
-        """Stays the same while marks and labels change, so that window, zoom and place do too."""
-        return f"{self.volume.id}-{len(self.volume.entries)}-{self.volume.entries[0].scan_id[:12]}"
+        """Stays the same while marks and labels change, so that window, zoom and place do too.
+
+        Any other pixels make another one: the browser keeps frames under it, and a blanked slice must not show what
+        was blanked.
+        """
+        pixels = "".join(entry.scan_id for entry in self.volume.entries)
+        return f"{self.volume.id}-{hashlib.sha256(pixels.encode()).hexdigest()[:16]}"
 
     @property
     def length(self) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 from medmeta.scans.scan import Scan, VoiTable
@@ -15,6 +16,8 @@ from medmeta.workspace.records import Entry, TaskInfo
 
 #: Longest label, patient name or task name kept; longer text is cut.
 NAME_LENGTH = 80
+#: Characters of a row's facts that are kept parsed; longer ones hold a VOI LUT.
+_KEPT_TEXT = 4096
 
 
 def clean_name(text: str | None, length: int = NAME_LENGTH) -> str | None:
@@ -85,7 +88,7 @@ def insert(
 
 
 def entry_of(row: sqlite3.Row) -> Entry:
-    meta = json.loads(row["meta"])
+    meta = _read_meta(row["meta"])
     return Entry(
         id=row["id"],
         task_id=row["task_id"],
@@ -105,6 +108,17 @@ def entry_of(row: sqlite3.Row) -> Entry:
         series=row["series"],
         marked=bool(row["marked"]),
     )
+
+
+def _read_meta(text: str) -> dict[str, Any]:
+    """What `meta_of` wrote, not to be changed: rows of a page are asked for at every click, and hardly ever differ."""
+    return _parsed(text) if len(text) <= _KEPT_TEXT else json.loads(text)
+
+
+@lru_cache(maxsize=8192)
+def _parsed(text: str) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads(text)
+    return meta
 
 
 def scan_of(row: sqlite3.Row, blobs: BlobStore) -> Scan:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +17,7 @@ from medmeta.progress import Progress, silent
 from medmeta.scans.dicom import SAYS_BURNED_IN, USUALLY_BURNED_IN
 from medmeta.scans.display import thumbnail
 from medmeta.scans.pixel_text import Box, TextFinder, blanked
+from medmeta.scans.pool import cores
 from medmeta.workspace import audit, edits, entries
 from medmeta.workspace.records import Entry, WorkspaceError
 
@@ -21,8 +25,11 @@ if TYPE_CHECKING:
     from medmeta.workspace.store import Store
 
 Decision = Literal["kept", "blanked"]
+_Boxes = tuple[Box, ...]
 _BY_TAGS = frozenset((SAYS_BURNED_IN, USUALLY_BURNED_IN))
-_BATCH = 16
+#: Scans whose answer is written at once, and threads that look at most.
+_BATCH, _THREADS = 16, 4
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -47,36 +54,90 @@ class PixelText:
 
 
 def search(store: Store, task_id: str, finder: TextFinder, progress: Progress = silent) -> int:
-    """Look for text on every scan of the task that has not been looked at; returns how many were.
+    """Look for text on every scan of the task that has not been looked at, those that come meanwhile too.
+
+    One core is left for the pages, on which a person works on meanwhile.
+
+    Returns:
+        how many were looked at.
 
     Raises:
         CancelledError: ``progress`` asked to stop; what was looked at stays known.
     """
-    known = found(store, task_id)
-    left = [entry for entry in store.entries(task_id) if entry.scan_id not in known]
-    rows: list[tuple[str, str, str, int]] = []
+    tried: set[str] = set()
+    # One search at a time: an adaptation that wants to begin waits for the one under way instead of repeating it.
+    while not _TURN.acquire(timeout=0.2):
+        progress(0.0, "Looking for burned-in text")
     try:
-        for position, entry in enumerate(left):
+        while left := unseen(store, task_id, tried):
+            tried.update(entry.scan_id for entry in left)
+            _search(store, left, finder, progress)
+    finally:
+        _TURN.release()
+    return len(tried)
+
+
+def unseen(store: Store, task_id: str, but: Collection[str] = ()) -> list[Entry]:
+    """The scans that nobody has looked for text on, without those of the content hashes ``but``."""
+    known = found(store, task_id)
+    return [
+        entry for entry in store.entries(task_id) if entry.scan_id not in known and entry.scan_id not in but
+    ]
+
+
+def _search(store: Store, left: Sequence[Entry], finder: TextFinder, progress: Progress) -> None:
+    def look(entry: Entry) -> _Boxes | None:
+        try:
+            return finder.find(store.scan(entry))
+        except MedMetaError:  # pixels gone or damaged: whoever uses the scan says so
+            return None
+
+    rows: list[tuple[str, str, str, int]] = []
+    threads = ThreadPoolExecutor(max(1, min(_THREADS, cores() - 1)), thread_name_prefix="medmeta-text")
+    try:
+        for position, (entry, boxes) in enumerate(_a_few_ahead(threads, look, left)):
             progress(position / len(left), f"Looking for burned-in text, scan {position + 1} of {len(left)}")
-            boxes: tuple[Box, ...] = ()
-            by_tags = bool(_BY_TAGS & set(entry.warnings))
-            try:
-                boxes = finder.find(store.scan(entry))
-            except MedMetaError:  # pixels gone or damaged: whoever uses the scan says so
+            if boxes is None:
                 continue
-            rows.append((task_id, entry.scan_id, _packed(boxes), int(by_tags)))
+            rows.append(
+                (entry.task_id, entry.scan_id, _packed(boxes), int(bool(_BY_TAGS & set(entry.warnings))))
+            )
             if len(rows) >= _BATCH:
                 _remember(store, rows)
                 rows = []
     finally:
+        threads.shutdown(cancel_futures=True)
         _remember(store, rows)
-    return len(left)
+
+
+def _a_few_ahead(
+    threads: ThreadPoolExecutor, look: Callable[[Entry], _Boxes | None], left: Iterable[Entry]
+) -> Iterator[tuple[Entry, _Boxes | None]]:
+    """Entries with their answers, in order; no more is begun than soon done, since a program that ends waits for it."""
+    begun: deque[tuple[Entry, Future[_Boxes | None]]] = deque()
+    for entry in left:
+        begun.append((entry, threads.submit(look, entry)))
+        if len(begun) > 2 * _THREADS:
+            first, answer = begun.popleft()
+            yield first, answer.result()
+    for first, answer in begun:
+        yield first, answer.result()
 
 
 def found(store: Store, task_id: str) -> dict[str, PixelText]:
     """What is known of each scan that has been looked at, by its content hash."""
     with store.database.read() as connection:
         rows = connection.execute("SELECT * FROM pixel_text WHERE task_id = ?", (task_id,)).fetchall()
+    return {row["scan_id"]: _of_row(row) for row in rows}
+
+
+def flagged(store: Store, task_id: str) -> dict[str, PixelText]:
+    """As `found`, of the scans alone that a person was or is asked about."""
+    with store.database.read() as connection:
+        rows = connection.execute(
+            "SELECT * FROM pixel_text WHERE task_id = ? AND (decision IS NOT NULL OR by_tags OR boxes != '[]')",
+            (task_id,),
+        ).fetchall()
     return {row["scan_id"]: _of_row(row) for row in rows}
 
 
@@ -87,6 +148,12 @@ def held(connection: sqlite3.Connection, task_id: str) -> frozenset[str]:
         (task_id,),
     )
     return frozenset(row["scan_id"] for row in rows)
+
+
+def waiting(store: Store, task_id: str) -> int:
+    """How many scans a person must look at."""
+    with store.database.read() as connection:
+        return len(held(connection, task_id))
 
 
 def keep(store: Store, task_id: str, chosen: Sequence[Entry]) -> int:

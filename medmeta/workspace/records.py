@@ -142,7 +142,7 @@ class Job:
     """A piece of background work as its row says.
 
     Attributes:
-        kind: ``"intake"``, ``"adapt"`` or ``"predict"``.
+        kind: ``"intake"``, ``"text"``, ``"adapt"``, ``"rank"`` or ``"predict"``.
         fraction: finished share in [0, 1].
         error: text for the person when ``state`` is ``"failed"``.
         params: what the job was started with.

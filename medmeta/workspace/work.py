@@ -28,15 +28,40 @@ if TYPE_CHECKING:
 LoadExtractor = Callable[[], "FeatureExtractor"]
 
 
-def intake_work(store: Store, task_id: str, uploads: Sequence[Upload], role: Role) -> Work:
-    """Take uploads into a task and look for burned-in text; the last progress message is the summary."""
+def intake_work(
+    store: Store,
+    task_id: str,
+    uploads: Sequence[Upload],
+    role: Role,
+    *,
+    look: Callable[[], object] | None = None,
+) -> Work:
+    """Take uploads into a task and look for burned-in text; the last progress message is the summary.
+
+    Args:
+        look: starts a job of `text_work` once the files are read, so that a person need not wait for it to label
+            them; where None, this job looks.
+    """
     finder = TextFinder()
 
     def work(out: Path, progress: Progress) -> None:
-        summary = store.add_uploads(task_id, uploads, part(progress, 0.0, 0.5), role=role)
-        pixel_text.search(store, task_id, finder, part(progress, 0.5, 1.0))
+        read = part(progress, 0.0, 0.5 if look is None else 1.0)
+        summary = store.add_uploads(task_id, uploads, read, role=role)
+        if look is None:
+            pixel_text.search(store, task_id, finder, part(progress, 0.5, 1.0))
+        else:
+            look()
         (out / "summary.json").write_text(json.dumps(asdict(summary)), encoding="utf-8")
         progress(1.0, summary.sentence())
+
+    return work
+
+
+def text_work(store: Store, task_id: str) -> Work:
+    """Look for burned-in text on every scan that has not been looked at; none is used before."""
+
+    def work(out: Path, progress: Progress) -> None:
+        pixel_text.search(store, task_id, TextFinder(), progress)
 
     return work
 

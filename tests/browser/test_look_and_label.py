@@ -6,6 +6,7 @@ import re
 
 import pytest
 from browser_scans import broken, ct, ct_volume, mr
+from helpers import stripes
 from playwright.sync_api import Page, expect
 from workbench import (
     NewWindow,
@@ -80,6 +81,24 @@ def test_labels_in_bulk_are_undone_and_redone(page: Page, server: Server, labell
     page.reload()
     page.get_by_text("5 scans of 5 patients").wait_for()
     assert class_counts(page) == before
+
+
+def test_pages_of_the_table_come_back_after_a_search(page: Page, server: Server, store: Store) -> None:
+    task_id = store.create_task("Three pages")
+    store.add_uploads(task_id, [(f"a/{n:03d}.png", stripes(n, upright=True)) for n in range(120)])
+    open_page(page, server, "Scans", task=task_id)
+    pages = page.get_by_role("button", name=re.compile(r"^Page \d+$"))
+    expect(pages).to_have_count(3)
+    page.get_by_role("button", name="Page 3", exact=True).click()
+    settle(page)
+    page.get_by_text("120 scans, 50 on a page").wait_for()
+    search = page.get_by_role("textbox", name="Search")
+    for words, pressed in (("a/00", "Select all 10"), ("a/0", "Select all 100"), ("", "Select all 120")):
+        search.fill(words)
+        search.press("Enter")
+        page.get_by_role("button", name=pressed, exact=True).wait_for()
+        settle(page)
+    expect(pages).to_have_count(3)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 from helpers import soft
-from page_helpers import texts
+from page_helpers import texts, wait_for
 
 from medmeta.workspace.work import intake_work
 
@@ -43,12 +45,60 @@ def test_the_intake_job_flags_and_the_page_asks(open_page, store, runner):
     assert "left out until you have looked" in texts(adapt)
 
 
+def test_scans_can_be_labelled_while_the_search_goes_on(open_page, store, runner):
+    task_id = taken_in(store, runner, sample()[1:])
+    go_on = threading.Event()
+
+    def work(out, progress):
+        progress(0.5, "Looking for burned-in text, scan 3 of 5")
+        go_on.wait(30)
+
+    job = runner.submit("text", task_id, work)
+    wait_for(lambda: "scan 3" in runner.find(job.id).message)
+    app = open_page("1_Scans.py", task=task_id)
+    assert "scan 3 of 5" in texts(app).replace("\\", "")
+    assert "You can label meanwhile" in texts(app)
+    assert "5 scans of 5 patients" in texts(app).replace("*", "")
+    go_on.set()
+    runner.wait(job.id)
+    assert "You can label meanwhile" not in texts(app.run())
+
+
+def test_an_interrupted_search_is_taken_up_again(open_page, store, runner):
+    task_id = store.create_task("Gate")
+    store.add_uploads(task_id, sample())
+    job = runner.submit("text", task_id, lambda out, progress: None)
+    runner.wait(job.id)
+    with store.database.write() as connection:
+        connection.execute("UPDATE job SET state = 'interrupted' WHERE id = ?", (job.id,))
+    open_page("1_Scans.py", task=task_id)
+    newest = runner.jobs(task_id, "text")[0]
+    assert newest.id != job.id
+    assert runner.wait(newest.id, 120).state == "done"
+    assert "1 scan may show text" in texts(open_page("1_Scans.py", task=task_id))
+
+
 def test_new_scans_wait_too(open_page, store, runner, adapted, task_id):
     work = intake_work(store, task_id, [("new.png", soft(7, "DOE^JANE 1961"))], "predict")
     assert runner.wait(runner.submit("intake", task_id, work, {"role": "predict"}).id, 60).state == "done"
     app = open_page("4_Predict.py", task=task_id)
     assert not app.exception
     assert "1 scan may show text" in texts(app)
+
+
+def test_checks_stay_folded_where_a_person_labels(open_page, store, runner):
+    uploads = [*sample()[1:], ("b/copy.jpg", soft(1, quality=80))]  # the copy contradicts a label
+    app = open_page("1_Scans.py", task=taken_in(store, runner, uploads))
+
+    def opened() -> list[bool]:
+        return [each.proto.expanded for each in app.expander if "Checks" in each.label]
+
+    assert opened() == [True]
+    app.button_group(key=next(key for key in app.session_state if str(key).startswith("way-"))).set_value(
+        "one"
+    ).run()
+    assert not app.exception
+    assert opened() == [False]
 
 
 def test_copies_are_shown_and_removed_undoably(open_page, store, runner):

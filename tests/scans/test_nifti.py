@@ -14,6 +14,7 @@ from medmeta.errors import ScanRejectedError
 from medmeta.scans.isolate import Isolated
 from medmeta.scans.limits import MIB, Limits
 from medmeta.scans.nifti import read_nifti
+from medmeta.scans.orientation import directions, edge_letters, spacing
 from medmeta.scans.reader import read_file
 from medmeta.scans.scan import Scan
 
@@ -56,6 +57,58 @@ def test_however_the_voxels_lie_the_slices_are_the_same(codes: str) -> None:
     turned = image.as_reoriented(ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(codes)))
     assert "".join(nibabel.aff2axcodes(turned.affine)) == codes
     assert read(turned.to_bytes()).id == read(image.to_bytes()).id
+
+
+def test_orientation_and_spacing_by_hand() -> None:
+    """RAS voxels of 2 x 3 x 4 mm: the picture's rows run to the patient's left and lie 3 mm apart."""
+    scan = read(written(VOLUME, xyzt_units=2))
+    assert dict(scan.tags) == {"ImageOrientationPatient": "1\\0\\0\\0\\1\\0", "PixelSpacing": "3\\2"}
+    assert edge_letters(scan.tags) == ("R", "L", "A", "P")
+    assert spacing(scan.tags) == ((3.0, 2.0), False)
+    assert spacing(read(written(VOLUME, xyzt_units=3)).tags) == ((0.003, 0.002), False)
+    assert spacing(read(written(VOLUME, xyzt_units=1)).tags) == ((3000.0, 2000.0), False)
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "LIP", "PSR", "ASL", "SAR"])
+@pytest.mark.parametrize("turn", [0, 30, -40])
+def test_directions_and_lengths_are_nibabels(codes: str, turn: float) -> None:
+    """The voxels lie any way, and the patient's head is turned about two axes: nibabel's own reorientation decides."""
+    from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+    a, b = np.radians(turn), np.radians(turn / 2)
+    about_z = [[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]
+    about_x = [[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]]
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = np.array(about_z) @ about_x @ np.diag((2.0, 3.0, 4.0)), (7, -8, 9)
+    image = nibabel.Nifti1Image(VOLUME, affine)
+    image = image.as_reoriented(ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(codes)))
+    image.header["xyzt_units"] = 10  # mm and seconds
+    straight = image.as_reoriented(ornt_transform(io_orientation(image.affine), axcodes2ornt("LPS")))
+    tags = read(image.to_bytes()).tags
+    row, column = directions(tags)
+    expected = straight.affine[:3, :3] / nibabel.affines.voxel_sizes(straight.affine)
+    np.testing.assert_allclose(row, expected[:, 0] * (-1, -1, 1), atol=1e-6)
+    np.testing.assert_allclose(column, expected[:, 1] * (-1, -1, 1), atol=1e-6)
+    (between_rows, between_columns), _ = spacing(tags)
+    np.testing.assert_allclose(
+        [between_columns, between_rows], nibabel.affines.voxel_sizes(straight.affine)[:2], rtol=1e-6
+    )
+    # nibabel's axis codes name where an axis runs to; the letters begin with the nearest axis.
+    towards = nibabel.aff2axcodes(straight.affine, labels=(("L", "R"), ("P", "A"), ("F", "H")))
+    letters = edge_letters(tags)
+    assert (letters[1][0], letters[3][0]) == towards[:2] == ("L", "P")
+
+
+def test_no_geometry_is_told_that_the_header_does_not_know() -> None:
+    data = bytearray(written(VOLUME, xyzt_units=2))
+    struct.pack_into("<hh", data, 252, 0, 0)  # neither qform nor sform: nibabel guesses
+    assert dict(read(bytes(data)).tags) == {}
+    assert list(read(written(VOLUME)).tags) == ["ImageOrientationPatient"]  # lengths without a unit
+    flat = bytearray(written(VOLUME, xyzt_units=2))
+    struct.pack_into("<4f", flat, 312, 0, 0, 0, 0)  # srow_z: an affine that maps the slices to nothing
+    assert dict(read(bytes(flat)).tags) == {}
+    sheared = np.array([[2, 1.5, 0, 0], [0, 3, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1.0]])
+    assert edge_letters(read(written(VOLUME, sheared, xyzt_units=2)).tags) is None
 
 
 def test_scaling_equals_nibabels() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,17 @@ def test_values_arrive_as_they_are(kind):
     (shown,) = header["panes"]
     assert (shown["unit"], shown["spacing"], shown["aspect"]) == ("HU", [0.5, 0.25], 2.0)
     assert shown["text"] == "CT scan of 6 by 5 pixels."
+
+
+def test_other_pixels_in_the_middle_of_a_series_are_another_scan_and_a_mark_is_not():
+    slices = [Scan(f"{n}", np.full((1, 2, 2), n, np.int16), "g", tags={"Modality": "CT"}) for n in range(3)]
+    first = pane(*slices, used=1)
+    blanked = Scan("1", np.zeros((1, 2, 2), np.int16) - 5, "g", tags={"Modality": "CT"})
+    assert pane(slices[0], blanked, slices[2], used=0).id != first.id
+    marked = replace(
+        first.volume, entries=tuple(replace(each, marked=True, label="b") for each in first.volume.entries)
+    )
+    assert Pane(marked, first.central, first.load).id == first.id
 
 
 def test_colour_and_a_voi_table_arrive_too():

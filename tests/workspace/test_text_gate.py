@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import numpy as np
@@ -21,6 +23,7 @@ from medmeta.workspace.readiness import check
 from medmeta.workspace.records import WorkspaceError
 from medmeta.workspace.set_checks import check_task
 from medmeta.workspace.store import Store
+from medmeta.workspace.work import intake_work, text_work
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,91 @@ def test_a_flagged_scan_is_not_used_and_readiness_names_it(store, flagged, finde
     assert "a/0.png" in state.advice[0]
     assert "Scans page" in state.advice[0]
     assert pixel_text.search(store, flagged, finder) == 0  # each scan once
+
+
+def test_several_threads_find_what_one_finds(store, flagged, finder):
+    known = pixel_text.found(store, flagged)
+    assert {entry.scan_id: finder.find(store.scan(entry)) for entry in store.entries(flagged)} == {
+        scan_id: text.boxes for scan_id, text in known.items()
+    }
+
+
+def test_scans_are_there_before_the_search_and_wait_after_it(store, runner):
+    task_id = store.create_task("Text")
+    uploads = [("a/0.png", soft(0, "DOE^JANE 1961")), ("a/1.png", soft(1)), ("b/2.png", soft(2))]
+    seen = []
+
+    def look():
+        seen.extend(entry.file for entry in store.entries(task_id))
+        runner.submit("text", task_id, text_work(store, task_id))
+
+    job = runner.submit("intake", task_id, intake_work(store, task_id, uploads, "support", look=look))
+    assert runner.wait(job.id).message == "3 scans added"
+    assert sorted(seen) == ["a/0.png", "a/1.png", "b/2.png"]
+    (search,) = runner.jobs(task_id, "text")
+    assert runner.wait(search.id).state == "done"
+    assert held(store, task_id) == ["a/0.png"]
+    assert pixel_text.waiting(store, task_id) == 1
+    assert list(pixel_text.flagged(store, task_id)) == [
+        entry.scan_id for entry in store.entries(task_id) if entry.held
+    ]
+
+
+class Counting:
+    """Finds nothing, and counts who asks about what."""
+
+    def __init__(self):
+        self.asked = []
+
+    def find(self, scan):
+        time.sleep(0.02)
+        self.asked.append(scan.id)
+        return ()
+
+
+def test_two_searches_at_once_look_at_each_scan_once(store):
+    task_id = store.create_task("t")
+    store.add_uploads(task_id, [(f"a/{n}.png", soft(n)) for n in range(8)])
+    counting = Counting()
+    with ThreadPoolExecutor(2) as threads:
+        answers = list(threads.map(lambda _: pixel_text.search(store, task_id, counting), range(2)))
+    assert sorted(answers) == [0, 8]
+    assert len(counting.asked) == len(set(counting.asked)) == 8
+
+
+def test_a_search_begins_few_scans_ahead(store):
+    """A program that is stopped waits for what was begun: 40 scans would be seconds."""
+    task_id = store.create_task("t")
+    store.add_uploads(task_id, [(f"a/{n}.png", soft(n)) for n in range(40)])
+    counting = Counting()
+
+    def stop(fraction: float, message: str) -> None:
+        raise CancelledError("enough")
+
+    with pytest.raises(CancelledError):
+        pixel_text.search(store, task_id, counting, stop)
+    assert 1 <= len(counting.asked) < 16
+
+
+def test_scans_that_come_during_the_search_are_looked_at_too(store):
+    task_id = store.create_task("t")
+    store.add_uploads(task_id, [("a/0.png", soft(0))])
+    more = iter([("a/1.png", soft(1))])
+
+    def meanwhile(fraction: float, message: str) -> None:
+        store.add_uploads(task_id, list(more))
+
+    assert pixel_text.search(store, task_id, Counting(), meanwhile) == 2
+    assert pixel_text.unseen(store, task_id) == []
+
+
+def test_a_scan_without_pixels_does_not_keep_the_search_going(store):
+    task_id = store.create_task("t")
+    store.add_uploads(task_id, [("a/0.png", soft(0)), ("a/1.png", soft(1))])
+    gone = store.entries(task_id)[0]
+    (store.blobs.folder(gone.scan_id) / "pixels.npy").unlink()
+    assert pixel_text.search(store, task_id, Counting()) == 2
+    assert [entry.id for entry in pixel_text.unseen(store, task_id)] == [gone.id]
 
 
 def test_readiness_says_so_where_all_wait():
@@ -168,6 +256,10 @@ def test_checks_of_a_task_see_copies_and_end_with_their_removal(store):
     (finding,) = [f for f in check_task(store, store.entries(task_id)) if f.kind.startswith("copy")]
     assert finding.kind == "copy-two-labels"
     assert "a/3.png and b/copy.jpg" in finding.sentence
+    # Which pictures are alike is remembered; what that means follows the labels.
+    store.set_label(task_id, [finding.keys[1]], "a")
+    assert "copy-two-patients" in [f.kind for f in check_task(store, store.entries(task_id))]
+    store.undo(task_id)
     store.remove(task_id, [finding.keys[1]])
     assert [f.kind for f in check_task(store, store.entries(task_id)) if f.kind.startswith("copy")] == []
 

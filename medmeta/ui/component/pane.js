@@ -39,6 +39,7 @@ class Pane {
     this.column = element("div", "column", parent);
     this.box = element("div", "pane", this.column);
     this.box.tabIndex = 0;
+    this.box.setAttribute("role", "group");
     this.canvas = element("canvas", "picture", this.box);
     this.canvas.setAttribute("role", "img");
     this.notes = Object.fromEntries(["tl", "tr", "bl", "br"].map((at) => [at, element("div", `note ${at}`, this.box)]));
@@ -52,14 +53,17 @@ class Pane {
     this.ticks = element("div", "ticks", track);
     this.mark = element("button", "tool mark", row);
     this.source = document.createElement("canvas");
-    this.drawn = null;
+    this.drawn = this.shown = this.pointer = null;
+    this.fingers = new Map();
+    this.rolled = 0;
   }
 
   /** Take over what the server says of the scan; another scan starts from its own place and window. */
   show(info) {
     const other = this.info?.id !== info.id;
     this.info = info;
-    if (other) { this.index = info.start; this.reset(); }
+    // The picture of the scan before is never left under the name of this one.
+    if (other) { this.index = info.start; this.shown = null; this.reset(); }
     this.index = Math.min(this.index, info.length - 1);
     this.box.setAttribute("aria-label", `${info.title.replace("\n", ", ")}. ${info.text}`);
     this.row.hidden = info.length < 2;
@@ -120,7 +124,9 @@ class Pane {
     this.box.classList.toggle("waiting", !frame);
     if (frame) this.shown = frame;
     if (this.shown) this.#picture(this.shown);
+    else this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
     this.#words();
+    if (this.pointer) this.point(this.pointer); // what lies under it may be another slice by now
   }
 
   #picture(frame) {
@@ -170,13 +176,17 @@ class Pane {
     this.scale.hidden = !spacing;
     if (!spacing) return;
     const wanted = (this.box.clientWidth / 5 / scale) * spacing[1], power = 10 ** Math.floor(Math.log10(wanted));
-    const length = power * [5, 2, 1].find((part) => part * power <= wanted);
+    // Just below a power of ten the logarithm rounds up, and none of the parts would fit.
+    const length = power * ([5, 2, 1].find((part) => part * power <= wanted) ?? 1);
     this.scale.style.width = `${(length / spacing[1]) * scale}px`;
-    this.scaleText.textContent = `${length} mm${this.info.spacingWord}`;
+    const words = length < 0.1 ? `${round(1000 * length)} µm` : `${Number(length.toPrecision(1))} mm`;
+    this.scaleText.textContent = `${words}${this.info.spacingWord}`;
   }
 
-  /** Value and place under the pointer. */
+  /** Value and place under the pointer; null when it has left. */
   point(event) {
+    this.pointer = event;
+    if (!event) { this.notes.bl.textContent = ""; return; }
     const { info, shown } = this, box = this.canvas.getBoundingClientRect(), dots = window.devicePixelRatio || 1;
     const { left, top, scale } = this.place;
     const column = Math.floor(((event.clientX - box.left) * dots - left) / scale);

@@ -1,6 +1,15 @@
 // The viewer: what mouse and keys do, presets, two scans side by side. Only pictures change here; the model reads files.
 
 const DIGITS = /^[0-9]$/;
+/** Pixels of wheel that are one slice. */
+const NOTCH = 50;
+/** Where arrows choose, so that they scroll no slices. */
+const CHOOSING = "[role=radiogroup], [role=tablist], [role=menu], [role=radio], [role=tab]";
+/** The point between fingers, and how far apart the first two are. */
+const middle = ([one, two]) => ({
+  clientX: (one.clientX + two.clientX) / 2, clientY: (one.clientY + two.clientY) / 2,
+  apart: Math.hypot(one.clientX - two.clientX, one.clientY - two.clientY),
+});
 /** Where keys belong to whoever has the focus. */
 const TYPING = "input, textarea, select, [contenteditable=true], [role=grid], [role=slider], [role=combobox], [role=listbox], [role=dialog] *";
 
@@ -16,11 +25,22 @@ class Viewer {
     document.addEventListener("keydown", this.keys, true);
     this.size = new ResizeObserver(() => this.draw());
     this.size.observe(this.find(".viewer"));
+    this.gone = new AbortController();
+    this.#watchDots();
   }
 
   close() {
     document.removeEventListener("keydown", this.keys, true);
     this.size.disconnect();
+    this.gone.abort();
+    cancelAnimationFrame(this.drawing);
+    clearTimeout(this.saying);
+  }
+
+  /** A window that is dragged to a finer screen keeps its size: only the number of dots changes. */
+  #watchDots() {
+    const here = matchMedia(`(resolution: ${window.devicePixelRatio || 1}dppx)`);
+    here.addEventListener("change", () => { this.draw(); this.#watchDots(); }, { once: true, signal: this.gone.signal });
   }
 
   /** Take a message of the server: what is shown, and some of its frames. */
@@ -171,6 +191,8 @@ class Viewer {
   /** Classes with their keys, and the way through the scans; what they say concerns the first scan shown. */
   #labelButtons(labelling) {
     const box = this.find(".labels");
+    // The buttons are made anew, and whoever works with Tab and Enter is to find the same one again.
+    const held = box.contains(box.getRootNode().activeElement) ? box.getRootNode().activeElement.dataset.name : null;
     box.hidden = !labelling;
     this.labelKeys = {};
     if (!labelling) return;
@@ -178,6 +200,7 @@ class Viewer {
     const button = (kind, words, key, what) => {
       const made = element("button", `tool ${kind}`);
       made.textContent = words;
+      made.dataset.name = `${kind} ${words}`;
       if (key) {
         element("kbd", "", made).textContent = key.toUpperCase();
         made.setAttribute("aria-keyshortcuts", key);
@@ -199,6 +222,7 @@ class Viewer {
       ...classes, element("span", "gap"), button("back", "Back", "b", { do: "back" }),
       button("next", "Skip", "n", { do: "next" }), undo,
     );
+    if (held) [...box.children].find((made) => made.dataset.name === held)?.focus();
   }
 
   /** Buttons and numbers follow the active scan. */
@@ -220,11 +244,13 @@ class Viewer {
   }
 
   #say(text) {
-    const { pane } = this, level = pane.level;
-    const words = [pane.notes.tr.textContent.replaceAll("\n", ", "), pane.invert ? "inverted" : ""];
-    if (level && !pane.shown?.colour) words.push(`level ${round(level[0])}, width ${round(level[1])}`);
     clearTimeout(this.saying);
-    this.saying = setTimeout(() => { this.find(".said").textContent = text ?? words.filter(Boolean).join(", "); }, 150);
+    this.saying = setTimeout(() => { // by then the picture and its notes are drawn
+      const { pane } = this, level = pane.level;
+      const words = [pane.notes.tr.textContent.replaceAll("\n", ", "), pane.invert ? "inverted" : ""];
+      if (level && !pane.shown?.colour) words.push(`level ${round(level[0])}, width ${round(level[1])}`);
+      this.find(".said").textContent = text ?? words.filter(Boolean).join(", ");
+    }, 150);
   }
 
   // Mouse and keys
@@ -237,11 +263,11 @@ class Viewer {
     box.addEventListener("contextmenu", (event) => event.preventDefault());
     box.addEventListener("pointerdown", (event) => this.#drag(pane, event, choose));
     box.addEventListener("pointermove", (event) => pane.point(event));
-    box.addEventListener("pointerleave", () => { pane.notes.bl.textContent = ""; });
+    box.addEventListener("pointerleave", () => pane.point(null));
     box.addEventListener("dblclick", () => { pane.reset(); this.draw(); this.#say(); });
     box.addEventListener("wheel", (event) => {
       if (event.ctrlKey) pane.zoomTo(pane.zoom * Math.exp(-event.deltaY / 400), event);
-      else if (pane.info.length > 1) this.scroll(pane, pane.index + Math.sign(event.deltaY));
+      else if (pane.info.length > 1) this.#roll(pane, event);
       else return; // a single picture leaves the wheel to the page
       event.preventDefault();
       this.draw();
@@ -250,13 +276,42 @@ class Viewer {
     pane.mark.addEventListener("click", () => { choose(); this.#mark(pane); });
   }
 
+  /** A notch of a wheel is a slice; the many small steps of a touchpad add up to one. */
+  #roll(pane, event) {
+    const step = event.deltaY * (event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? 1 : NOTCH);
+    if (!step) return;
+    if (Math.sign(step) !== Math.sign(pane.rolled)) pane.rolled = 0;
+    pane.rolled += Math.abs(step) < NOTCH ? step : Math.sign(step) * NOTCH;
+    if (Math.abs(pane.rolled) < NOTCH) return;
+    pane.rolled = 0;
+    this.scroll(pane, pane.index + Math.sign(step));
+  }
+
+  /** Two fingers: the distance between them zooms, their middle moves. */
+  #pinch(pane, event) {
+    const fingers = [...pane.fingers.values()], before = middle(fingers);
+    pane.fingers.set(event.pointerId, event);
+    const after = middle([...pane.fingers.values()]);
+    if (before.apart > 0) pane.zoomTo(pane.zoom * (after.apart / before.apart), after);
+    pane.x += after.clientX - before.clientX;
+    pane.y += after.clientY - before.clientY;
+    this.draw();
+  }
+
   #drag(pane, event, choose) {
     choose();
     pane.box.setPointerCapture(event.pointerId);
+    pane.fingers.set(event.pointerId, event);
     if (event.button === 1) event.preventDefault(); // no scrolling by the middle button
     let [x, y] = [event.clientX, event.clientY];
     const start = event, pan = event.button === 1 || event.shiftKey || pane.shown?.colour, zoom = event.button === 2;
     const move = (now) => {
+      if (now.pointerId !== event.pointerId) return;
+      if (pane.fingers.size > 1) {
+        this.#pinch(pane, now);
+        [x, y] = [now.clientX, now.clientY];
+        return;
+      }
       const dx = now.clientX - x, dy = now.clientY - y;
       [x, y] = [now.clientX, now.clientY];
       if (zoom) pane.zoomTo(pane.zoom * Math.exp(-dy / 200), start);
@@ -268,13 +323,15 @@ class Viewer {
       }
       this.draw();
     };
-    const end = () => {
+    const end = (now) => { // after lifting, cancelling and losing the window alike
+      if (now.pointerId !== event.pointerId) return;
+      pane.fingers.delete(event.pointerId);
       pane.box.removeEventListener("pointermove", move);
+      pane.box.removeEventListener("lostpointercapture", end);
       this.#say();
     };
     pane.box.addEventListener("pointermove", move);
-    pane.box.addEventListener("pointerup", end, { once: true });
-    pane.box.addEventListener("pointercancel", end, { once: true });
+    pane.box.addEventListener("lostpointercapture", end);
   }
 
   #mark(pane) {
@@ -282,14 +339,20 @@ class Viewer {
   }
 
   #key(event) {
-    const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "z";
+    if (event.isComposing) return;
+    // On keyboards of another script the letter printed in Latin counts.
+    const key = event.key.length > 1 || /[\x20-\x7e]/.test(event.key) ? event.key : event.code.replace(/^Key/, "");
+    const letter = key.toLowerCase();
+    const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && letter === "z";
     if (((event.ctrlKey || event.metaKey || event.altKey) && !undo) || !this.panes.length || event.repeat && !event.key.startsWith("Arrow")) return;
     let focus = document.activeElement;
     while (focus?.shadowRoot?.activeElement) focus = focus.shadowRoot.activeElement;
     const inside = this.panes.some((pane) => pane.box === focus);
-    const sliding = focus?.type === "range" && event.key.length === 1; // a slider takes arrows, not letters
+    const sliding = focus?.type === "range" && key.length === 1; // a slider takes arrows, not letters
     if (!inside && !sliding && focus?.closest?.(TYPING)) return;
-    const labelling = this.labelKeys?.[undo ? "u" : event.key.toLowerCase()];
+    if (!inside && key.length > 1 && focus?.closest?.(CHOOSING)) return;
+    if (document.querySelector("[role=dialog][aria-modal=true]")) return; // a question stands before the page
+    const labelling = this.labelKeys?.[undo ? "u" : letter];
     if (undo && !labelling) return;
     if (labelling) {
       event.preventDefault();
@@ -307,8 +370,8 @@ class Viewer {
       m: pane.info.markable ? () => this.#mark(pane) : null,
       "+": () => pane.zoomTo(pane.zoom * 1.25), "=": () => pane.zoomTo(pane.zoom * 1.25),
       "-": () => pane.zoomTo(pane.zoom / 1.25),
-    }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (DIGITS.test(event.key) && Number(event.key) < this.presets.length) this.preset(Number(event.key));
+    }[key.length === 1 ? letter : key];
+    if (DIGITS.test(key) && Number(key) < this.presets.length) this.preset(Number(key));
     else if (act) { act(); this.#say(); } else return;
     event.preventDefault();
     event.stopPropagation(); // "r" would run the page again
