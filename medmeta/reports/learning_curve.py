@@ -43,14 +43,19 @@ def more_scans_words(curve: LearningCurve) -> str:
         return (
             f"More scans of the same kind would probably change little (the average class changed by {gain})."
         )
+    what = ", and of which class," if _by_class(curve) else ""
     return (
-        f"Whether more scans would help, and of which class, cannot be told from so few patients (the average class "
-        f"changed by {gain})."
+        f"Whether more scans would help{what} cannot be told from so few patients (the average class changed by "
+        f"{gain})."
     )
 
 
+def _by_class(curve: LearningCurve) -> bool:
+    return any(growth.of for growth in curve.growths)
+
+
 def _unknown(curve: LearningCurve) -> str:
-    if any(growth.of for growth in curve.growths):
+    if _by_class(curve):
         return "of which class they should be cannot be told from so few patients"
     return "with so many scans or classes it was not measured class by class"
 

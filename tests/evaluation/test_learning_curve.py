@@ -252,6 +252,7 @@ def test_many_classes_take_no_more_models_than_few(make: Any, new_learner: Any) 
     assert not any(growth.of for growth in curve.growths)
     assert bottleneck(curve) is None
     assert "class by class" in more_scans_words(growing(curve))
+    assert "which class" not in more_scans_words(curve)
     assert len(learning_curve_figure(curve).data) == 1
 
 
