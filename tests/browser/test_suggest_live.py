@@ -18,7 +18,7 @@ def test_the_scan_of_most_doubt_comes_first(
     adapted: Adapted, page: Page, server: Server, store: Store
 ) -> None:
     task_id = adapted.task_id
-    files = {"ask/ct": ct(70), "ask/mr": mr(70), "ask/nm": nuclear(70)}
+    files = {"ask/ct": ct(190), "ask/mr": mr(190), "ask/nm": nuclear(190)}
     store.add_uploads(task_id, list(files.items()))
     added = [entry.id for entry in store.entries(task_id) if entry.file in files]
     store.set_label(task_id, added, None)

@@ -192,6 +192,7 @@ def relabel(page: Page, label: str, count: int) -> None:
     """Select every scan shown and give all one label, an existing one or a new one."""
     page.get_by_role("button", name=f"Select all {count}").click()
     page.get_by_text(f"{count} selected").wait_for()
+    settle(page)  # a popover that opens while the page is still redrawn closes again
     page.get_by_test_id("stPopover").get_by_role("button", name="Label").click()
     box = page.get_by_role("combobox", name=f"Label for {count} scan")
     box.click()
@@ -270,9 +271,16 @@ def listed_cases(page: Page, place: str) -> set[str]:
 def downloaded(page: Page, button: str) -> bytes:
     """Press a download button; returns the file's bytes.
 
-    A file that is made when asked for belongs to one run of the page: pressed in the middle of the next, it is gone.
+    A file that is made when asked for belongs to one run of the page: pressed in the middle of the next, it is gone,
+    and a person presses again.
     """
-    settle(page)
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name=button).click()
-    return waiting.value.path().read_bytes()
+    for left in (2, 1, 0):
+        settle(page)
+        try:
+            with page.expect_download(timeout=20_000 if left else LONG) as waiting:
+                page.get_by_role("button", name=button).click()
+            return waiting.value.path().read_bytes()
+        except TimeoutError:
+            if not left:
+                raise
+    raise AssertionError
