@@ -271,16 +271,9 @@ def listed_cases(page: Page, place: str) -> set[str]:
 def downloaded(page: Page, button: str) -> bytes:
     """Press a download button; returns the file's bytes.
 
-    A file that is made when asked for belongs to one run of the page: pressed in the middle of the next, it is gone,
-    and a person presses again.
+    A file that is made when asked for belongs to one run of the page: pressed in the middle of the next, it is gone.
     """
-    for left in (2, 1, 0):
-        settle(page)
-        try:
-            with page.expect_download(timeout=20_000 if left else LONG) as waiting:
-                page.get_by_role("button", name=button).click()
-            return waiting.value.path().read_bytes()
-        except TimeoutError:
-            if not left:
-                raise
-    raise AssertionError
+    settle(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=button).click()
+    return waiting.value.path().read_bytes()
