@@ -123,7 +123,9 @@ def normal(name: str) -> str:
 
 def shown(name: str) -> str:
     """A name fit to show: control characters replaced, at most 300 characters."""
-    clean = "".join("\N{REPLACEMENT CHARACTER}" if is_control(letter) else letter for letter in name)
+    clean = name
+    if not name.isprintable():
+        clean = "".join("\N{REPLACEMENT CHARACTER}" if is_control(letter) else letter for letter in name)
     return clean if len(clean) <= 300 else f"...{clean[-297:]}"
 
 

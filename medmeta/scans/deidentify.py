@@ -20,10 +20,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
 from medmeta.errors import MedMetaError
 from medmeta.scans import terms
+from medmeta.scans.attributes import attribute, registered
 from medmeta.scans.scan import TagValue
 
 KEY_BYTES = 32
@@ -66,8 +66,8 @@ def _some_of(vocabulary: frozenset[str]) -> Callable[[object], TagValue]:
 
 
 def _sop_class(value: object) -> TagValue:
-    uid = UID(str(value))
-    return str(uid) if uid.type == "SOP Class" else None
+    uid = str(value)
+    return uid if registered(uid)[0] == "SOP Class" else None
 
 
 def _many(value: object) -> bool:
@@ -106,7 +106,7 @@ def permitted_tags(dataset: Dataset) -> dict[str, TagValue]:
     """The permitted tags of a data set that hold a safe value; everything else is left behind."""
     kept: dict[str, TagValue] = {}
     for keyword, clean in PERMITTED_TAGS.items():
-        value = dataset.get(keyword)
+        value = attribute(dataset, keyword)
         cleaned = None if value is None else clean(value)
         if cleaned is not None:
             kept[keyword] = cleaned
@@ -135,11 +135,11 @@ def patient_group(dataset: Dataset, key: bytes) -> tuple[str, str] | None:
     the Patient ID is empty, the study stands in: a study is of one patient, so it may divide a patient
     into several groups but never joins two.
     """
-    patient = str(dataset.get("PatientID") or "").strip()
+    patient = str(attribute(dataset, "PatientID") or "").strip()
     if patient:
-        issuer = str(dataset.get("IssuerOfPatientID") or "").strip()
+        issuer = str(attribute(dataset, "IssuerOfPatientID") or "").strip()
         return pseudonym(key, "PatientID", f"{patient}\0{issuer}"), "PatientID"
-    study = str(dataset.get("StudyInstanceUID") or "").strip()
+    study = str(attribute(dataset, "StudyInstanceUID") or "").strip()
     if study:
         return pseudonym(key, "StudyInstanceUID", study), "StudyInstanceUID"
     return None
@@ -147,7 +147,7 @@ def patient_group(dataset: Dataset, key: bytes) -> tuple[str, str] | None:
 
 def series_of(dataset: Dataset, key: bytes) -> str:
     """Pseudonym of the series (PS3.15 E.1-1 replaces its UID too), empty when the file names none."""
-    series = str(dataset.get("SeriesInstanceUID") or "").strip()
+    series = str(attribute(dataset, "SeriesInstanceUID") or "").strip()
     return pseudonym(key, "SeriesInstanceUID", series) if series else ""
 
 

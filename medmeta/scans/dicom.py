@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.pixels.utils import as_pixel_options
 from pydicom.tag import Tag
 from pydicom.uid import (
-    UID,
     JPEG2000Lossless,
     JPEGExtended12Bit,
     JPEGLSLossless,
@@ -28,6 +28,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from medmeta.scans.attributes import attribute, holds, registered
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of
 from medmeta.scans.enhanced import geometry_tags
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
@@ -77,7 +78,7 @@ _READ_TAGS: list[Any] = [
     "ExtendedOffsetTableLengths",
 ]
 #: Transfer syntaxes that pydicom's list does not have yet (PS3.5 A.4.12).
-_NEWER = {UID(f"1.2.840.10008.1.2.4.{end}"): "JPEG XL" for end in (110, 111, 112)}
+_NEWER = {f"1.2.840.10008.1.2.4.{end}": "JPEG XL" for end in (110, 111, 112)}
 _SECONDARY = {"SC", "OT", "XC", "ES", "US", "IVUS", "DOC"}
 #: Warnings of a scan that may bear text; the workspace asks a person about scans with one of them.
 SAYS_BURNED_IN = "the file says text is burned into the picture; check that it names no patient"
@@ -160,35 +161,36 @@ def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_
 
 
 def _check_decodable(transfer_syntax: str) -> None:
-    if transfer_syntax == DEFLATED:
-        return
-    uid = UID(READ_AS.get(transfer_syntax, transfer_syntax))
-    try:
-        usable = get_decoder(uid).is_available
-    except NotImplementedError:
-        usable = False
-    if not usable:
+    if not _has_decoder(transfer_syntax):
         # An unknown UID may hold anything, so only a name from the standard's own list is repeated.
-        name = (
-            uid.name
-            if uid.type == "Transfer Syntax"
-            else _NEWER.get(uid, "a private or unknown transfer syntax")
-        )
+        kind, name = registered(transfer_syntax)
+        if kind != "Transfer Syntax":
+            name = _NEWER.get(transfer_syntax, "a private or unknown transfer syntax")
         raise RefusedError(
             f"its pixels are encoded as {name}, which this program cannot decode; export it uncompressed "
             "(Explicit VR Little Endian)"
         )
 
 
+@lru_cache(maxsize=64)
+def _has_decoder(transfer_syntax: str) -> bool:
+    if transfer_syntax == DEFLATED:
+        return True
+    try:
+        return get_decoder(READ_AS.get(transfer_syntax, transfer_syntax)).is_available
+    except NotImplementedError:
+        return False
+
+
 def _check_pixel_bytes(dataset: Dataset, geometry: Geometry) -> None:
     syntax = dataset.file_meta.TransferSyntaxUID
-    if "PixelData" in dataset and syntax.is_encapsulated:
+    if holds(dataset, "PixelData") and syntax.is_encapsulated:
         if syntax != RLELossless:
             check_frame_headers(
                 generate_frames(dataset.PixelData, number_of_frames=geometry.frames), geometry
             )
         return
-    held = max(len(dataset[word].value or b"") for word in PIXELS if word in dataset)
+    held = max(len(dataset[word].value or b"") for word in PIXELS if holds(dataset, word))
     if held < geometry.native_bytes:
         raise RefusedError(
             f"holds {held} bytes of pixels where its header needs {geometry.native_bytes}: it is cut short; "
@@ -201,7 +203,7 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
     syntax = dataset.file_meta.TransferSyntaxUID
     if syntax == JPEGExtended12Bit and geometry.bits_stored > 8:
         frames = generate_frames(dataset.PixelData, number_of_frames=geometry.frames)
-        return decode_12_bit(frames, geometry, signed=dataset.get("PixelRepresentation") == 1)
+        return decode_12_bit(frames, geometry, signed=attribute(dataset, "PixelRepresentation") == 1)
     partial = (
         geometry.photometric == PARTIAL_422 and geometry.bits_allocated == 8 and not syntax.is_encapsulated
     )
@@ -230,10 +232,10 @@ def _as_array(decoder: Decoder, dataset: Dataset, **options: Any) -> tuple[NDArr
 
 def _burned_in(dataset: Dataset, modality: str) -> tuple[str, ...]:
     """Burned In Annotation (0028,0301) is optional, so its absence says nothing (PS3.3 C.7.6.1)."""
-    says = str(dataset.get("BurnedInAnnotation") or "").strip().upper()
+    says = str(attribute(dataset, "BurnedInAnnotation") or "").strip().upper()
     if says == "YES":
         return (SAYS_BURNED_IN,)
-    secondary = "Secondary Capture" in UID(str(dataset.get("SOPClassUID") or "")).name
+    secondary = "Secondary Capture" in registered(str(attribute(dataset, "SOPClassUID") or ""))[1]
     if says != "NO" and (secondary or modality in _SECONDARY):
         return (USUALLY_BURNED_IN,)
     return ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
+from medmeta.scans.attributes import attribute, holds
 from medmeta.scans.deidentify import PERMITTED_TAGS
 from medmeta.scans.refusal import RefusedError
 from medmeta.scans.scan import TagValue
@@ -20,11 +21,11 @@ _GEOMETRY = {
 
 def functional_group(dataset: Dataset, macro: str, frame: int) -> Dataset | None:
     """The item of a functional group macro that holds for a frame: its own, else the shared one."""
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    per_frame = attribute(dataset, "PerFrameFunctionalGroupsSequence") or []
+    shared = attribute(dataset, "SharedFunctionalGroupsSequence") or []
     homes = [per_frame[frame]] if frame < len(per_frame) else []
     for home in [*homes, *shared[:1]]:
-        if items := home.get(macro):
+        if items := attribute(home, macro):
             item: Dataset = items[0]
             return item
     return None
@@ -36,12 +37,16 @@ def geometry_tags(dataset: Dataset, frames: int) -> dict[str, TagValue]:
     What differs between frames, or is missing for one, is left out: it does not hold for the whole.
     """
     kept: dict[str, TagValue] = {}
-    if "PerFrameFunctionalGroupsSequence" not in dataset and "SharedFunctionalGroupsSequence" not in dataset:
+    if not holds(dataset, "PerFrameFunctionalGroupsSequence") and not holds(
+        dataset, "SharedFunctionalGroupsSequence"
+    ):
         return kept
     for keyword, macro in _GEOMETRY.items():
         items = [functional_group(dataset, macro, frame) for frame in range(frames)]
         values = {
-            None if item is None or (value := item.get(keyword)) is None else PERMITTED_TAGS[keyword](value)
+            None
+            if item is None or (value := attribute(item, keyword)) is None
+            else PERMITTED_TAGS[keyword](value)
             for item in items
         }
         if len(values) == 1 and (value := values.pop()) is not None:
@@ -51,9 +56,11 @@ def geometry_tags(dataset: Dataset, frames: int) -> dict[str, TagValue]:
 
 def rescales(dataset: Dataset, frames: int) -> list[Rescale] | None:
     """The rescale of the data set, or of each frame of an enhanced object; None where there is none."""
-    if "RescaleSlope" in dataset or "RescaleIntercept" in dataset:
+    if holds(dataset, "RescaleSlope") or holds(dataset, "RescaleIntercept"):
         return [_rescale(dataset)]
-    if "PerFrameFunctionalGroupsSequence" not in dataset and "SharedFunctionalGroupsSequence" not in dataset:
+    if not holds(dataset, "PerFrameFunctionalGroupsSequence") and not holds(
+        dataset, "SharedFunctionalGroupsSequence"
+    ):
         return None
     found = [functional_group(dataset, "PixelValueTransformationSequence", frame) for frame in range(frames)]
     if all(item is None for item in found):
@@ -64,15 +71,15 @@ def rescales(dataset: Dataset, frames: int) -> list[Rescale] | None:
 
 def rescale_type(dataset: Dataset) -> str:
     """Rescale Type of the data set or of its first frame, as written."""
-    if value := dataset.get("RescaleType"):
+    if value := attribute(dataset, "RescaleType"):
         return str(value)
     item = functional_group(dataset, "PixelValueTransformationSequence", 0)
-    return str(item.get("RescaleType") or "") if item is not None else ""
+    return str(attribute(item, "RescaleType") or "") if item is not None else ""
 
 
 def _rescale(item: Dataset) -> Rescale:
     def number(word: str, default: float) -> float:
-        value = item.get(word)
+        value = attribute(item, word)
         if value is None or value == "":
             return default
         try:

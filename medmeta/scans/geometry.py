@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from medmeta.scans.attributes import attribute
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError
 
@@ -61,7 +62,7 @@ def read_geometry(dataset: Dataset, limits: Limits) -> Geometry:
             "samples of 1, 8, 16 or 32 bits were expected"
         )
     stored = _count(dataset, "BitsStored", allocated, default=allocated)
-    photometric = str(dataset.get("PhotometricInterpretation") or "").strip().upper()
+    photometric = str(attribute(dataset, "PhotometricInterpretation") or "").strip().upper()
     geometry = Geometry(rows, columns, frames, samples, allocated, stored, photometric)
     if geometry.decoded_bytes > limits.decoded_bytes:
         raise RefusedError(
@@ -73,7 +74,7 @@ def read_geometry(dataset: Dataset, limits: Limits) -> Geometry:
 
 
 def _count(dataset: Dataset, keyword: str, most: int, default: int | None = None) -> int:
-    value = dataset.get(keyword)
+    value = attribute(dataset, keyword)
     if value is None or value == "":
         if default is None:
             raise RefusedError(f"the header names no {keyword}, which every image needs; export it again")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from medmeta.scans import enhanced, terms
+from medmeta.scans.attributes import attribute, holds
 from medmeta.scans.padding import stored_padding
 from medmeta.scans.scan import VoiTable
 from medmeta.scans.values import Rescale, looked_up, narrowest, rescaled
@@ -43,17 +44,20 @@ def grey_values(stored: NDArray[Any], dataset: Dataset, *, little_endian: bool =
         RefusedError: a modality LUT or rescale that is not usable.
     """
     central = (len(stored) - 1) // 2
-    if table := dataset.get("ModalityLUTSequence"):
+    if table := attribute(dataset, "ModalityLUTSequence"):
         item = table[0]
-        pixels, unit = looked_up(stored, item, little_endian), _unit(str(item.get("ModalityLUTType") or ""))
+        pixels, unit = (
+            looked_up(stored, item, little_endian),
+            _unit(str(attribute(item, "ModalityLUTType") or "")),
+        )
 
         def real(values: NDArray[Any]) -> NDArray[Any]:
             return looked_up(values, item, little_endian)
     else:
         rescales = enhanced.rescales(dataset, len(stored))
         pixels = stored if rescales is None else rescaled(stored, rescales)
-        unit = _unit(enhanced.rescale_type(dataset) or str(dataset.get("Units") or ""))
-        if not unit and dataset.get("Modality") == "CT" and rescales is not None:
+        unit = _unit(enhanced.rescale_type(dataset) or str(attribute(dataset, "Units") or ""))
+        if not unit and attribute(dataset, "Modality") == "CT" and rescales is not None:
             unit = "HU"
         own = (rescales or [Rescale()])[central if len(rescales or ()) > 1 else 0]
 
@@ -68,7 +72,7 @@ def grey_values(stored: NDArray[Any], dataset: Dataset, *, little_endian: bool =
         window=voi_window(dataset, central),
         window_function=window_function(dataset, central),
         voi_table=voi_table(
-            dataset, little_endian, negative="VOILUTSequence" in dataset and bool(pixels.min() < 0)
+            dataset, little_endian, negative=holds(dataset, "VOILUTSequence") and bool(pixels.min() < 0)
         ),
     )
 
@@ -77,7 +81,7 @@ def _padding(
     frame: NDArray[Any], kind: np.dtype[Any], dataset: Dataset, real: Callable[[NDArray[Any]], NDArray[Any]]
 ) -> tuple[float, float] | None:
     """The range of padding among real values; None where no pixel of the frame lies in it."""
-    ends = stored_padding(dataset, int(dataset.get("BitsStored") or 8 * kind.itemsize))
+    ends = stored_padding(dataset, int(attribute(dataset, "BitsStored") or 8 * kind.itemsize))
     if ends is None:
         return None
     values = real(np.array([[ends]], np.int64 if kind.kind in "iu" else np.float64))

@@ -106,6 +106,14 @@ def _intake(
     if len(key) < KEY_BYTES:
         raise ValueError(f"a pseudonym key must have at least {KEY_BYTES} bytes, found {len(key)}")
     with ExitStack() as stack:
+        pool = None
+        submit: Submit
+        enough: Callable[[int], bool]
+        if reader is None:
+            pool = stack.enter_context(Pool(limits))  # first of all: its processes take a while to start
+            submit, enough = pool.submit, pool.has_enough
+        else:
+            submit, enough = at_once(reader), bool
         members, refused = expand(sources, limits, stack)
         yield from early
         yield from refused
@@ -123,14 +131,6 @@ def _intake(
         yield from refusals
         if refusals:
             labels = dict.fromkeys(names)
-        pool = None
-        submit: Submit
-        enough: Callable[[int], bool]
-        if reader is None:
-            pool = stack.enter_context(Pool(limits))
-            submit, enough = pool.submit, pool.has_enough
-        else:
-            submit, enough = at_once(reader), bool
         for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), enough):
             progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
             try:

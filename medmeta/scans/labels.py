@@ -60,7 +60,7 @@ def clean_label(text: str, limits: Limits) -> str | None:
         RefusedError: control characters, or longer than the limit.
     """
     label = unicodedata.normalize("NFC", text).strip()
-    if any(is_control(letter) for letter in label):
+    if not label.isprintable() and any(is_control(letter) for letter in label):
         raise RefusedError("a label or group must not hold control characters")
     if len(label) > limits.label_length:
         raise RefusedError(

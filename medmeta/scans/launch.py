@@ -95,16 +95,22 @@ class ForkServer:
     def supported() -> bool:
         return sys.platform == "linux" and hasattr(os, "pidfd_open")
 
+    def begin(self) -> None:
+        """Start the server, which takes a while to load, before the first process is asked for."""
+        with self._turn, suppress(OSError):  # `take` tries again, and is where it matters
+            self._started()
+
     def take(self) -> Started | None:
         """The next process; None when all have been taken or it cannot be had."""
         try:
             with self._turn:
-                if self._server is None:
-                    self._server = self._start()
+                if not self._size:  # closed
+                    return None
+                server = self._started()
                 if not self._pipes:
                     return None
                 stdin, stdout = self._pipes.pop(0)
-                asked = cast(BinaryIO, self._server.stdin)
+                asked = cast(BinaryIO, server.stdin)
                 asked.write(b"+")
                 asked.flush()
             return self._greeted(stdin, stdout)
@@ -114,12 +120,16 @@ class ForkServer:
     def close(self) -> None:
         """End the server; it waits for processes that still run, so end those first."""
         with self._turn:
-            server, self._server, self._size = self._server, None, 0
+            server, self._server = self._server, None
+            unused = len(self._pipes) == self._size
+            self._size = 0
             for stdin, stdout in self._pipes:
                 stdin.close()
                 stdout.close()
             self._pipes = []
         if server is not None:
+            if unused:  # it may still be loading
+                server.kill()
             try:
                 server.communicate(timeout=_END_SECONDS)
             except subprocess.TimeoutExpired:
@@ -136,6 +146,11 @@ class ForkServer:
             stdin.close()  # which ends it
             stdout.close()
             raise
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._server is None:
+            self._server = self._start()
+        return self._server
 
     def _start(self) -> subprocess.Popen[bytes]:
         theirs: list[int] = []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
 
+from medmeta.scans.attributes import attribute, holds, registered
 from medmeta.scans.refusal import RefusedError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -43,16 +44,15 @@ def check_is_image(dataset: Dataset, announced: str | None) -> None:
     Raises:
         RefusedError: with what the file is.
     """
-    uid = UID(str(dataset.get("SOPClassUID") or announced or ""))
+    uid = str(attribute(dataset, "SOPClassUID") or announced or "")
     if uid == DICOMDIR_CLASS:
         raise RefusedError(DICOMDIR)
-    name = uid.name if uid.type == "SOP Class" else ""
-    for pattern, what in _NOT_IMAGES:
-        if pattern.search(name):
-            raise RefusedError(f"is not an image but {what}")
-    if any(word in dataset for word in PIXELS):
+    what, name = _object(uid)
+    if what is not None:
+        raise RefusedError(f"is not an image but {what}")
+    if any(holds(dataset, word) for word in PIXELS):
         return
-    if ("Rows" in dataset and "Columns" in dataset) or "Image Storage" in name:
+    if (holds(dataset, "Rows") and holds(dataset, "Columns")) or "Image Storage" in name:
         raise RefusedError(
             "ends before its pixel data: it is cut short or was saved without its pixels; export or copy the file again"
         )
@@ -60,3 +60,11 @@ def check_is_image(dataset: Dataset, announced: str | None) -> None:
     raise RefusedError(
         f"is not an image: it is DICOM without pixels{kind}; choose the image files themselves"
     )
+
+
+@lru_cache(maxsize=256)
+def _object(uid: str) -> tuple[str | None, str]:
+    """What to call an object that is no image, None for others; and the standard's name of its class, or nothing."""
+    kind, name = registered(uid)
+    name = name if kind == "SOP Class" else ""
+    return next((what for pattern, what in _NOT_IMAGES if pattern.search(name)), None), name

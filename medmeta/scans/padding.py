@@ -6,6 +6,8 @@ import math
 
 from pydicom.dataset import Dataset
 
+from medmeta.scans.attributes import attribute, holds
+
 #: The padding value and the other end of its range, by the element that holds the pixels (C.7.5.1.1.2, C.7.6.24).
 _WORDS = {
     "PixelData": ("PixelPaddingValue", "PixelPaddingRangeLimit"),
@@ -22,14 +24,14 @@ def stored_padding(dataset: Dataset, bits_stored: int) -> tuple[float, float] | 
     A value written with the wrong sign (63536 for -2000 in signed pixels) means the same bits.
     """
     for home, (value_word, limit_word) in _WORDS.items():
-        if home not in dataset:
+        if not holds(dataset, home):
             continue
-        value, limit = (_number(dataset.get(word)) for word in (value_word, limit_word))
+        value, limit = (_number(attribute(dataset, word)) for word in (value_word, limit_word))
         if value is None:
             return None
         ends = [value, value if limit is None else limit]
         if home == "PixelData":
-            signed = dataset.get("PixelRepresentation") == 1
+            signed = attribute(dataset, "PixelRepresentation") == 1
             ends = [_as_stored(end, bits_stored, signed=signed) for end in ends]
             if max(map(abs, ends)) >= 2**32:  # no stored value is
                 return None

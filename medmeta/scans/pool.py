@@ -54,6 +54,8 @@ class Pool:
     def __init__(self, limits: Limits | None = None, size: int | None = None) -> None:
         self.size = size or min(cores(), MOST_PROCESSES)
         self._server = ForkServer(self.size) if self.size > 1 and ForkServer.supported() else None
+        if self._server is not None:
+            self._server.begin()  # it loads while the caller looks through its files
         self._all = [Isolated(limits, self._forked) for _ in range(self.size)]
         self._idle: queue.SimpleQueue[Isolated] = queue.SimpleQueue()
         for each in self._all:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
+from medmeta.scans.attributes import attribute, holds
 from medmeta.scans.refusal import RefusedError
 
 _INTEGERS = (np.int16, np.uint16, np.int32, np.uint32)
@@ -31,6 +32,8 @@ def narrowest(pixels: NDArray[Any]) -> NDArray[Any]:
     """
     if pixels.dtype.kind == "f":
         return pixels.astype(np.float32, copy=False)
+    if np.can_cast(pixels.dtype, _INTEGERS[0]):  # without a look at the values
+        return pixels.astype(_INTEGERS[0], copy=False)
     low, high = int(pixels.min()), int(pixels.max())
     for kind in _INTEGERS:
         span = np.iinfo(kind)
@@ -95,8 +98,8 @@ def lut_table(item: Dataset, little_endian: bool = True) -> tuple[NDArray[np.uin
     Raises:
         RefusedError: the table does not match its descriptor.
     """
-    entries, first, bits = _descriptor(item.get("LUTDescriptor"))
-    data = item.get("LUTData")
+    entries, first, bits = _descriptor(attribute(item, "LUTDescriptor"))
+    data = attribute(item, "LUTData")
     if isinstance(data, bytes):
         # 8-bit entries come one to a byte or one to a 16-bit word.
         narrow = bits <= 8 and entries <= len(data) < 2 * entries
@@ -114,15 +117,14 @@ def palette_to_rgb(frames: NDArray[Any], dataset: Dataset, little_endian: bool =
     Raises:
         RefusedError: a table does not match its descriptor.
     """
-    if (
-        "SegmentedRedPaletteColorLookupTableData" in dataset
-        and "RedPaletteColorLookupTableData" not in dataset
+    if holds(dataset, "SegmentedRedPaletteColorLookupTableData") and not holds(
+        dataset, "RedPaletteColorLookupTableData"
     ):
         return to_8_bit(apply_color_lut(frames, dataset)[..., :3], 0)
     channels = []
     for colour in ("Red", "Green", "Blue"):
-        entries, first, bits = _descriptor(dataset.get(f"{colour}PaletteColorLookupTableDescriptor"))
-        data = dataset.get(f"{colour}PaletteColorLookupTableData")
+        entries, first, bits = _descriptor(attribute(dataset, f"{colour}PaletteColorLookupTableDescriptor"))
+        data = attribute(dataset, f"{colour}PaletteColorLookupTableData")
         if not isinstance(data, bytes) or len(data) < entries:
             raise RefusedError("its colour palette is missing or cut short; export the scan again")
         # 8-bit entries come one to a byte or one to a 16-bit word (C.7.6.3.1.6).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydicom.dataset import Dataset
 
+from medmeta.scans.attributes import attribute, holds
 from medmeta.scans.enhanced import functional_group
 from medmeta.scans.refusal import RefusedError
 from medmeta.scans.scan import WINDOW_FUNCTIONS, VoiTable
@@ -15,7 +16,7 @@ def voi_window(dataset: Dataset, frame: int) -> tuple[float, float] | None:
     """First window centre and width (PS3.3 C.11.2.1.2) of the data set or of one frame; None if unusable."""
     home = _home(dataset, frame)
     try:
-        centre, width = (float(_first(home.get(word))) for word in ("WindowCenter", "WindowWidth"))
+        centre, width = (float(_first(attribute(home, word))) for word in ("WindowCenter", "WindowWidth"))
     except (TypeError, ValueError):
         return None
     return (centre, width) if abs(centre) < 1e9 and 0 < width < 1e9 else None
@@ -23,7 +24,7 @@ def voi_window(dataset: Dataset, frame: int) -> tuple[float, float] | None:
 
 def window_function(dataset: Dataset, frame: int) -> str:
     """VOI LUT Function (0028,1056) of the data set or of one frame; LINEAR unless it names another (C.11.2.1.3)."""
-    written = str(_home(dataset, frame).get("VOILUTFunction") or "").strip().upper()
+    written = str(attribute(_home(dataset, frame), "VOILUTFunction") or "").strip().upper()
     return written if written in WINDOW_FUNCTIONS else "LINEAR"
 
 
@@ -33,7 +34,7 @@ def voi_table(dataset: Dataset, little_endian: bool = True, *, negative: bool = 
     A faulty table spoils no pixel, so the file is read without it. Where some pixels are ``negative``, the first
     value mapped is a signed number even if the file's parser could not know (C.11.2.1.1).
     """
-    items = dataset.get("VOILUTSequence")
+    items = attribute(dataset, "VOILUTSequence")
     if not items:
         return None
     try:
@@ -50,7 +51,7 @@ def voi_table(dataset: Dataset, little_endian: bool = True, *, negative: bool = 
 
 def _home(dataset: Dataset, frame: int) -> Dataset:
     """The data set where it names a window itself, else the frame's functional group (C.7.6.16.2.10)."""
-    if "WindowCenter" in dataset:
+    if holds(dataset, "WindowCenter"):
         return dataset
     item = functional_group(dataset, "FrameVOILUTSequence", frame)
     return Dataset() if item is None else item

@@ -8,8 +8,11 @@ import secrets
 import shutil
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,7 @@ from medmeta.workspace.records import WorkspaceError
 _AT_ONCE = 8
 
 _HASH = re.compile(r"[0-9a-f]{64}")
+_VARIANT = re.compile(r"[0-9a-f]{8}")
 
 
 class BlobStore:
@@ -30,29 +34,28 @@ class BlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root = str(root)
         self._unsettled = threading.local()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def folder(self, scan_id: str) -> Path:
+        return Path(self._folder(scan_id))
+
+    def _folder(self, scan_id: str) -> str:
+        # Text, not a `Path`: an upload takes a dozen of these steps a scan.
         if not _HASH.fullmatch(scan_id):
             raise WorkspaceError("a stored scan is named by 64 hexadecimal digits; this name is not")
-        return self.root / scan_id[:2] / scan_id
+        return f"{self._root}/{scan_id[:2]}/{scan_id}"
 
     def put_pixels(self, scan_id: str, pixels: NDArray[np.generic]) -> None:
         """Write the pixels once; the file appears whole or not at all, and for good after `settle`."""
-        target = self.folder(scan_id) / "pixels.npy"
-        if target.exists():
-            return
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = target.with_name(f"pixels-{secrets.token_hex(4)}.part")
-        try:
-            with part.open("wb") as handle:
-                np.save(handle, np.ascontiguousarray(pixels), allow_pickle=False)
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        self._new().append(target)
+        folder = self._folder(scan_id)
+
+        def save(handle: BinaryIO) -> None:
+            np.save(handle, np.ascontiguousarray(pixels), allow_pickle=False)
+
+        if _write_once(folder, "pixels.npy", save):
+            self._new().append(f"{folder}/pixels.npy")
 
     def settle(self) -> None:
         """Wait until what this thread has written would survive a power cut; call it before the rows are committed.
@@ -64,11 +67,11 @@ class BlobStore:
             with ThreadPoolExecutor(_AT_ONCE) as threads:
                 list(threads.map(_to_disk, new))
 
-    def _new(self) -> list[Path]:
+    def _new(self) -> list[str]:
         """Files this thread has written since its last `settle`."""
         if not hasattr(self._unsettled, "files"):
             self._unsettled.files = []
-        files: list[Path] = self._unsettled.files
+        files: list[str] = self._unsettled.files
         return files
 
     def pixels(self, scan_id: str, file: str) -> NDArray[np.generic]:
@@ -88,21 +91,12 @@ class BlobStore:
         return loaded
 
     def put_thumbnail(self, scan_id: str, variant: str, png: bytes) -> None:
-        target = self._thumbnail_path(scan_id, variant)
-        if target.exists():
-            return
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = target.with_name(f"thumb-{secrets.token_hex(4)}.part")
-        try:
-            part.write_bytes(png)
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        """Write the thumbnail once; the file appears whole or not at all."""
+        _write_once(self._folder(scan_id), _thumbnail_name(variant), lambda handle: handle.write(png))
 
     def thumbnail(self, scan_id: str, variant: str) -> bytes | None:
         """PNG bytes, or None when none is stored."""
-        path = self._thumbnail_path(scan_id, variant)
+        path = self.folder(scan_id) / _thumbnail_name(variant)
         return path.read_bytes() if path.is_file() else None
 
     def remove(self, scan_id: str) -> None:
@@ -117,12 +111,33 @@ class BlobStore:
         if held is None:
             self.remove(scan_id)
 
-    def _thumbnail_path(self, scan_id: str, variant: str) -> Path:
-        if not re.fullmatch(r"[0-9a-f]{8}", variant):
-            raise WorkspaceError("a thumbnail is named by 8 hexadecimal digits; this name is not")
-        return self.folder(scan_id) / f"thumb-{variant}.png"
+
+def _thumbnail_name(variant: str) -> str:
+    if not _VARIANT.fullmatch(variant):
+        raise WorkspaceError("a thumbnail is named by 8 hexadecimal digits; this name is not")
+    return f"thumb-{variant}.png"
 
 
-def _to_disk(path: Path) -> None:
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
+def _write_once(folder: str, name: str, write: Callable[[BinaryIO], object]) -> bool:
+    """Make a file appear whole or not at all; False where it is there already."""
+    target, part = f"{folder}/{name}", f"{folder}/{name}-{secrets.token_hex(4)}.part"
+    if os.path.exists(target):
+        return False
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    try:
+        with open(part, "xb") as handle:
+            write(handle)
+        os.replace(part, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+    return True
+
+
+def _to_disk(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import sqlite3
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -24,11 +25,13 @@ def clean_name(text: str | None, length: int = NAME_LENGTH) -> str | None:
     """A name on one line without control characters; None where nothing is left."""
     if text is None:
         return None
-    plain = "".join(
-        " " if char.isspace() else char
-        for char in text
-        if char.isspace() or unicodedata.category(char)[0] != "C"
-    )
+    plain = text
+    if not text.isprintable():
+        plain = "".join(
+            " " if char.isspace() else char
+            for char in text
+            if char.isspace() or unicodedata.category(char)[0] != "C"
+        )
     return " ".join(plain.split())[:length].strip() or None
 
 
@@ -51,22 +54,29 @@ def meta_of(scan: Scan) -> dict[str, Any]:
     }
 
 
-def thumbnail_variant(meta: dict[str, Any]) -> str:
+def thumbnail_variant(meta: Mapping[str, Any]) -> str:
     """Name of the thumbnail of these pixels shown this way: equal pixels may be shown inverted."""
     shown = json.dumps([meta["window"], meta["monochrome1"], *_curve(meta)])
     return hashlib.sha256(shown.encode()).hexdigest()[:8]
 
 
-def _curve(meta: dict[str, Any]) -> list[Any]:
+def _curve(meta: Mapping[str, Any]) -> list[Any]:
     """What else changes the picture; nothing for a plain window, whose thumbnails keep their old names."""
     curve = [meta.get("window_function", "LINEAR"), meta.get("voi_table"), meta.get("padding")]
     return [] if curve == ["LINEAR", None, None] else curve
 
 
 def insert(
-    connection: sqlite3.Connection, task_id: str, scan: Scan, *, label: str | None, group: str, role: str
+    connection: sqlite3.Connection,
+    task_id: str,
+    scan: Scan,
+    meta: Mapping[str, Any],
+    *,
+    label: str | None,
+    group: str,
+    role: str,
 ) -> None:
-    """Add the row of a scan; a removed row of the same pixels gives way for good."""
+    """Add the row of a scan, ``meta`` its `meta_of`; a removed row of the same pixels gives way for good."""
     connection.execute(
         "DELETE FROM entry WHERE task_id = ? AND scan_id = ? AND deleted = 1", (task_id, scan.id)
     )
@@ -82,7 +92,7 @@ def insert(
             scan.group_source,
             role,
             scan.series if is_slice(scan) else "",
-            json.dumps(meta_of(scan)),
+            json.dumps(meta),
         ),
     )
 

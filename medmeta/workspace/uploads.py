@@ -109,9 +109,10 @@ class TaskIntake:
             return self._meet(connection, row, scan, label, group)
         # Files inside the transaction: a task deleted at the same moment cannot purge them in between.
         self._blobs.put_pixels(scan.id, scan.pixels)
-        self._blobs.put_thumbnail(scan.id, entries.thumbnail_variant(entries.meta_of(scan)), picture)
+        meta = entries.meta_of(scan)
+        self._blobs.put_thumbnail(scan.id, entries.thumbnail_variant(meta), picture)
         try:
-            entries.insert(connection, self._task_id, scan, label=label, group=group, role=self._role)
+            entries.insert(connection, self._task_id, scan, meta, label=label, group=group, role=self._role)
         except sqlite3.IntegrityError as error:
             self._blobs.remove_unless_held(connection, scan.id)
             raise MedMetaError("the task was deleted while files were being added to it") from error
@@ -199,13 +200,14 @@ class _Batches:
     def __init__(self, writer: ThreadPoolExecutor, keep: Callable[[Sequence[_Drawn]], None]) -> None:
         self._writer, self._keep = writer, keep
         self._batch: list[_Drawn] = []
+        self._bytes = 0
         self._size = 1
         self._under_way: Future[None] | None = None
 
     def add(self, drawn: _Drawn) -> None:
         self._batch.append(drawn)
-        full = sum(found.scan.pixels.nbytes for found, _ in self._batch) >= _BATCH_BYTES
-        if full or len(self._batch) >= self._size:
+        self._bytes += drawn[0].scan.pixels.nbytes
+        if self._bytes >= _BATCH_BYTES or len(self._batch) >= self._size:
             self._hand_over()
             self._size = min(2 * self._size, _BATCH_SCANS)
 
@@ -217,7 +219,7 @@ class _Batches:
 
     def _hand_over(self) -> None:
         self._wait()
-        batch, self._batch = self._batch, []
+        batch, self._batch, self._bytes = self._batch, [], 0
         self._under_way = self._writer.submit(self._keep, batch)
 
     def _wait(self) -> None:

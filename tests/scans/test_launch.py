@@ -107,6 +107,19 @@ def test_no_more_are_given_than_were_asked_for_and_closing_twice_is_allowed() ->
     assert server.take() is None
 
 
+def test_a_server_that_nobody_asked_for_a_process_ends_at_once() -> None:
+    server = ForkServer(2)
+    server.begin()
+    process = server._server
+    assert process is not None
+    assert process.poll() is None
+    start = time.monotonic()
+    server.close()
+    assert process.poll() is not None
+    assert time.monotonic() - start < 0.2  # it need not finish loading
+    assert server.take() is None
+
+
 def test_where_nothing_can_be_forked_each_is_started_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(pid: int, flags: int = 0) -> int:
         raise PermissionError("no pidfd here")
