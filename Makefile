@@ -31,6 +31,7 @@ meta-model: $(VENV)/.run
 	    --threads $$(nproc) --out $(RUN)/trunk_$$left.safetensors || exit 1; done
 	$(BIN)/python -m benchmarks.leave_one_out --data $(DATA) --trunks $(RUN) --out $(RUN)/loo.json
 	$(BIN)/python -m benchmarks.train_meta_model --data $(DATA) --trunks $(RUN) --figures $(RUN)/loo.json
+	$(BIN)/python -m benchmarks.strangers --data $(DATA) --write
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -6,8 +6,8 @@ import streamlit as st
 
 from medmeta.tasks.synthetic import SAMPLE_DESCRIPTIONS, SAMPLE_NAME, sample_uploads
 from medmeta.ui.guard import ADAPT, EVALUATE, SCANS, Context, choose, open_page
+from medmeta.ui.look_over import start_looking
 from medmeta.ui.text import ago, count, md
-from medmeta.ui.text_search import start_search
 from medmeta.workspace.records import TaskInfo
 from medmeta.workspace.work import intake_work
 
@@ -42,7 +42,7 @@ def sample(context: Context) -> None:
             task_id,
             list(sample_uploads()),
             "support",
-            look=lambda: start_search(context, task_id),
+            look=lambda: start_looking(context, task_id),
         )
         context.jobs.submit("intake", task_id, work, {"role": "support"})
     choose(task_id)

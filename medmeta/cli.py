@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medmeta import __version__
 from medmeta.cli_bench import add_bench
@@ -22,6 +22,9 @@ from medmeta.console import bar, write
 from medmeta.errors import MedMetaError, TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.scans.scan import Intake, LabelledScan, Scan
+
+if TYPE_CHECKING:
+    from medmeta.scans.checks import Finding, Looked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
         "--text", action="store_true", help="look for text burned into the pixels too (about 0.1 s a scan)"
     )
     scan.add_argument(
+        "--compare",
+        action="store_true",
+        help="look with the model too: scans unlike all others, pictures of a kind it was not trained on",
+    )
+    scan.add_argument(
         "--deid-report",
         type=Path,
         metavar="FILE",
@@ -97,14 +105,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scan(options: argparse.Namespace) -> dict[str, Any]:
-    from medmeta.scans.checks import check_scans, looked_at
+    from medmeta.scans.checks import check_scans, in_order, looked_at
     from medmeta.scans.series import representatives
 
     found = _intake(options.source)
     kept, notes = representatives(found.accepted)
     found = replace(found, warnings=(*found.warnings, *notes))
     result = intake_json(found)
-    findings = check_scans(looked_at(kept))
+    looked = looked_at(kept)
+    findings = check_scans(looked)
+    if options.compare:
+        findings = in_order([*findings, *_compared(looked, kept)])
     texts = _texts(found) if options.text or options.deid_report is not None else None
     result["warnings"] += [finding.sentence for finding in findings]
     result["checks"] = [
@@ -131,6 +142,17 @@ def _scan(options: argparse.Namespace) -> dict[str, Any]:
     groups = len({item.scan.group for item in found.accepted})
     print(f"{len(found.accepted)} accepted ({groups} patients), {len(found.rejected)} refused")
     return result
+
+
+def _compared(looked: Sequence[Looked], kept: Sequence[LabelledScan]) -> tuple[Finding, ...]:
+    from medmeta.api import extractor
+    from medmeta.models.kinds import load_kinds
+    from medmeta.scans.strangers import check_strangers
+
+    with bar() as progress:
+        vectors = extractor().extract([item.scan for item in kept], progress=progress).numpy()
+    looks = {item.scan.id: vector for item, vector in zip(kept, vectors, strict=True)}
+    return check_strangers(looked, looks, load_kinds())
 
 
 def _texts(found: Intake) -> dict[str, list[list[int]]]:

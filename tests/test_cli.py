@@ -263,6 +263,30 @@ def test_scan_tells_of_copies_and_text_and_writes_the_report(tmp_path: Path, cap
     assert json.loads((tmp_path / "deid.json").read_text())["report"]["text"]["found"] == 1
 
 
+def test_scan_compares_the_scans_with_the_model(tmp_path: Path, sample: Path, capsys) -> None:
+    """The sample's drawings are new to the model; a picture of text is unlike all of them."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    scans = tmp_path / "scans"
+    shutil.copytree(sample, scans)
+    odd = Image.new("RGB", (300, 200), "white")
+    for line in range(8):
+        ImageDraw.Draw(odd).text(
+            (10, 8 + 22 * line), "Shopping list: bread, milk", "black", ImageFont.load_default(18)
+        )
+    odd.save(next(path for path in scans.iterdir() if path.is_dir()) / "list.png")
+    assert main(["scan", str(scans), "--compare", "--json", str(tmp_path / "out.json")]) == 0
+    checks = {check["kind"]: check for check in json.loads((tmp_path / "out.json").read_text())["checks"]}
+    assert [Path(file).name for file in checks["stray"]["files"]] == ["list.png"]
+    assert checks["new-kind"]["severity"] == "note"
+    said = capsys.readouterr().err
+    assert "list.png looks like none of the other scans" in said
+    assert "which was trained on brain MRI, chest CT, knee X-rays" in said
+    assert main(["scan", str(scans), "--json", str(tmp_path / "plain.json")]) == 0
+    plain = json.loads((tmp_path / "plain.json").read_text())["checks"]
+    assert not {"stray", "new-kind"} & {check["kind"] for check in plain}
+
+
 def test_a_series_is_one_volume_in_the_shell_too(tmp_path: Path) -> None:
     """Four patients with a series of three slices each, the middle one by position named apart from the rest."""
     for patient in range(4):

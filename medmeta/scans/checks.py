@@ -7,7 +7,7 @@ follows from what is known of each scan and from its small view (`medmeta.scans.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -115,9 +115,13 @@ def check_scans(scans: Sequence[Looked], alike: Pairs | None = None) -> tuple[Fi
             where None.
     """
     pairs = copies([scan.view for scan in scans]) if alike is None else alike
-    found = [*_copies(scans, pairs), *(finding for check in _CHECKS for finding in check(scans))]
+    return in_order([*_copies(scans, pairs), *(finding for check in _CHECKS for finding in check(scans))])
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then warnings, then notes; otherwise as they came."""
     order = {"error": 0, "warning": 1, "note": 2}
-    return tuple(sorted(found, key=lambda finding: order[finding.severity]))
+    return tuple(sorted(findings, key=lambda finding: order[finding.severity]))
 
 
 def _copies(scans: Sequence[Looked], pairs: Pairs) -> Iterator[Finding]:
@@ -126,7 +130,7 @@ def _copies(scans: Sequence[Looked], pairs: Pairs) -> Iterator[Finding]:
         members = [scans[i] for i in cluster]
         keys, spare = tuple(each.key for each in members), tuple(each.key for each in members[1:])
         what = "hold the same pixels" if equal else "look like copies of one picture"
-        names = _names(members, all_of=True)
+        names = names_of(members, all_of=True)
         labels = sorted({each.label for each in members if each.label is not None})
         sides = {each.side for each in members}
         patients = {each.group for each in members}
@@ -206,7 +210,7 @@ def _patients(scans: Sequence[Looked]) -> Iterator[Finding]:
         yield Finding(
             "patient-two-labels",
             "note",
-            f"{who} scans of several classes, such as {_names(members)}. That is allowed; check that the labels are "
+            f"{who} scans of several classes, such as {names_of(members)}. That is allowed; check that the labels are "
             "meant so.",
             tuple(scan.key for scan in members),
         )
@@ -238,7 +242,7 @@ def _mixture(
     yield Finding(
         kind,
         "warning",
-        f"The scans mix {words} ({tally}; {_names(odd)} among the last). If the classes differ in this, the model "
+        f"The scans mix {words} ({tally}; {names_of(odd)} among the last). If the classes differ in this, the model "
         "may learn the machine and not the disease.",
         tuple(scan.key for scan in odd),
     )
@@ -250,7 +254,7 @@ def _pictures(scans: Sequence[Looked]) -> Iterator[Finding]:
         yield Finding(
             "empty",
             "warning",
-            f"{_names(empty)} {'shows' if len(empty) == 1 else 'show'} next to nothing: nearly every pixel has the "
+            f"{names_of(empty)} {'shows' if len(empty) == 1 else 'show'} next to nothing: nearly every pixel has the "
             "same value. Remove what is no scan.",
             tuple(scan.key for scan in empty),
             tuple(scan.key for scan in empty),
@@ -261,7 +265,7 @@ def _pictures(scans: Sequence[Looked]) -> Iterator[Finding]:
         yield Finding(
             "small",
             "warning",
-            f"{_names(small)} {'is' if len(small) == 1 else 'are'} smaller than {SMALL_SIDE} pixels "
+            f"{names_of(small)} {'is' if len(small) == 1 else 'are'} smaller than {SMALL_SIDE} pixels "
             f"({first.columns} x {first.rows}): too little to see detail. Use the original, not a thumbnail.",
             tuple(scan.key for scan in small),
         )
@@ -280,8 +284,8 @@ def _orientation(scans: Sequence[Looked]) -> Iterator[Finding]:
             yield Finding(
                 "orientation",
                 "note",
-                f"{_names(odd)} may be {words}: beside the other scans of {label}, that would fit better. This is only "
-                "a suspicion; look.",
+                f"{names_of(odd)} may be {words}: beside the other scans of {label}, that would fit better. This is "
+                "only a suspicion; look.",
                 tuple(scan.key for scan in odd),
             )
 
@@ -289,7 +293,7 @@ def _orientation(scans: Sequence[Looked]) -> Iterator[Finding]:
 _CHECKS = (_patients, _mixtures, _pictures, _orientation)
 
 
-def _names(scans: Sequence[Looked], *, all_of: bool = False) -> str:
+def names_of(scans: Sequence[Looked], *, all_of: bool = False) -> str:
     """The first files by name, the others as a number; two copies are joined by "and"."""
     names = [scan.file for scan in scans]
     if len(names) <= (_NAMED if all_of else 1):

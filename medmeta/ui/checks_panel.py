@@ -10,6 +10,7 @@ import streamlit as st
 from medmeta.scans.checks import Finding, Severity
 from medmeta.ui.guard import Context
 from medmeta.ui.text import count, md
+from medmeta.workspace.looks import Looks
 from medmeta.workspace.records import Entry, TaskInfo
 from medmeta.workspace.set_checks import check_task
 from medmeta.workspace.store import Store
@@ -34,8 +35,11 @@ def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, 
     # Neighbouring slices of a volume are alike by nature: of each, only what is used is checked.
     checked = used(entries)
     # A digest: Streamlit takes a twentieth of a second to look through 1,000 scans by itself.
-    state = repr([(entry.id, entry.label, entry.group, entry.role) for entry in checked])
-    findings = _findings(context.store, checked, task.id, hashlib.sha256(state.encode()).hexdigest())
+    looks = context.engine.looks
+    compared = not looks.missing(entries)
+    state = repr([compared, *((entry.id, entry.label, entry.group, entry.role) for entry in checked)])
+    digest = hashlib.sha256(state.encode()).hexdigest()
+    findings = _findings(context.store, checked, looks if compared else None, task.id, digest)
     if not findings:
         return
     errors = sum(finding.severity == "error" for finding in findings)
@@ -67,9 +71,11 @@ def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, 
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _findings(_store: Store, _entries: Sequence[Entry], task_id: str, state: str) -> tuple[Finding, ...]:
-    """Found anew when a scan, label, patient or side has changed."""
-    return check_task(_store, _entries)
+def _findings(
+    _store: Store, _entries: Sequence[Entry], _looks: Looks | None, task_id: str, state: str
+) -> tuple[Finding, ...]:
+    """Found anew when a scan, label, patient or side has changed, or the scans have been compared."""
+    return check_task(_store, _entries, _looks)
 
 
 _KINDS = {
@@ -94,7 +100,7 @@ def _finding(context: Context, task: TaskInfo, finding: Finding, known: Mapping[
     ):
         context.store.remove(task.id, list(finding.removable))
         st.rerun()
-    if finding.kind.startswith("copy") or finding.kind in ("orientation", "empty"):
+    if finding.kind.startswith("copy") or finding.kind in ("orientation", "empty", "stray"):
         with st.container(horizontal=True, gap="small"):
             for entry_id in finding.keys[:_PICTURES]:
                 st.image(context.store.thumbnail(known[entry_id]), width=80)

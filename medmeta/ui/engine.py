@@ -7,18 +7,24 @@ import threading
 from typing import TYPE_CHECKING
 
 from medmeta.errors import MedMetaError
+from medmeta.workspace.looks import Looks
 
 if TYPE_CHECKING:
     from medmeta.models.features import FeatureExtractor
 
 
 class Engine:
-    """Loads the shared feature extractor on first use; safe to call from any thread."""
+    """Loads the shared feature extractor on first use; safe to call from any thread.
+
+    Attributes:
+        looks: how scans look to it, as far as they have been compared.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._extractor: FeatureExtractor | None = None
         self._problem: str | None = None
+        self.looks = Looks(self.extractor)
 
     def extractor(self) -> FeatureExtractor:
         """The shared extractor; the first call takes seconds.

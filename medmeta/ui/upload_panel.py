@@ -11,9 +11,9 @@ from medmeta.ui.checks_panel import checks_panel
 from medmeta.ui.deid_panel import deid_panel
 from medmeta.ui.guard import Context
 from medmeta.ui.job_panel import ended_badly, live_job
+from medmeta.ui.look_over import look_over, start_looking
 from medmeta.ui.text import ago, count, md
 from medmeta.ui.text_gate import text_gate
-from medmeta.ui.text_search import start_search, text_search
 from medmeta.workspace.records import Entry, Role, TaskInfo
 from medmeta.workspace.work import intake_work
 
@@ -51,7 +51,7 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
             task.id,
             uploads,
             role,
-            look=None if role == "predict" else lambda: start_search(context, task.id),
+            look=None if role == "predict" else lambda: start_looking(context, task.id),
         )
         context.jobs.submit("intake", task.id, work, {"role": role})
         st.session_state["upload-turn"] = turn + 1
@@ -78,7 +78,7 @@ def notices_panel(
         entries: all of the task.
         folded: the checks stay folded, whatever they say, where a person works below them.
     """
-    text_search(context, task)
+    look_over(context, task, entries)
     _notices(context, task, role)
     text_gate(context, task, role, [entry for entry in entries if entry.role == role])
     if role != "predict":

@@ -1,4 +1,4 @@
-"""The checks of a task's scans, from what the workspace keeps: rows and thumbnails, never the pixels."""
+"""The checks of a task's scans, from rows, thumbnails and how they look to the model; never from the pixels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from medmeta.errors import MedMetaError
-from medmeta.scans.checks import Finding, Looked, check_scans
+from medmeta.scans.checks import Finding, Looked, check_scans, in_order
 from medmeta.scans.likeness import Pairs, Views, copies, shows_colour, view_of
+from medmeta.scans.strangers import check_strangers
 from medmeta.workspace.blobs import BlobStore
 from medmeta.workspace.entries import thumbnail_variant
+from medmeta.workspace.looks import Looks
 from medmeta.workspace.records import Entry, WorkspaceError
 from medmeta.workspace.store import Store
 
@@ -18,8 +20,12 @@ from medmeta.workspace.store import Store
 _Picture = tuple[str, str, int, int]
 
 
-def check_task(store: Store, entries: Sequence[Entry]) -> tuple[Finding, ...]:
-    """What there is to know about the scans to learn from and the test scans; keys are entry ids."""
+def check_task(store: Store, entries: Sequence[Entry], looks: Looks | None = None) -> tuple[Finding, ...]:
+    """What there is to know about the scans to learn from and the test scans; keys are entry ids.
+
+    Args:
+        looks: where None, or of scans that it does not know, nothing is said that takes the model.
+    """
     looked: list[Looked] = []
     pictures: list[_Picture] = []
     with store.database.read() as connection:
@@ -51,7 +57,8 @@ def check_task(store: Store, entries: Sequence[Entry]) -> tuple[Finding, ...]:
                 view=view,
             )
         )
-    return check_scans(looked, _alike(store.blobs, tuple(pictures)))
+    found = check_scans(looked, _alike(store.blobs, tuple(pictures)))
+    return found if looks is None else in_order([*found, *check_strangers(looked, looks(), looks.kinds)])
 
 
 @lru_cache(maxsize=8)

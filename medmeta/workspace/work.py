@@ -15,6 +15,7 @@ from medmeta.progress import Progress, part
 from medmeta.scans.pixel_text import TextFinder
 from medmeta.workspace import pixel_text
 from medmeta.workspace.jobs import Work
+from medmeta.workspace.looks import Looks
 from medmeta.workspace.reading import read_scans
 from medmeta.workspace.records import Role, WorkspaceError
 from medmeta.workspace.store import Store
@@ -39,7 +40,7 @@ def intake_work(
     """Take uploads into a task and look for burned-in text; the last progress message is the summary.
 
     Args:
-        look: starts a job of `text_work` once the files are read, so that a person need not wait for it to label
+        look: starts a job of `look_work` once the files are read, so that a person need not wait for it to label
             them; where None, this job looks.
     """
     finder = TextFinder()
@@ -57,11 +58,13 @@ def intake_work(
     return work
 
 
-def text_work(store: Store, task_id: str) -> Work:
-    """Look for burned-in text on every scan that has not been looked at; none is used before."""
+def look_work(store: Store, task_id: str, looks: Looks) -> Work:
+    """Look for burned-in text on every scan that has not been looked at, since none is used before; then compare the
+    scans."""
 
     def work(out: Path, progress: Progress) -> None:
-        pixel_text.search(store, task_id, TextFinder(), progress)
+        pixel_text.search(store, task_id, TextFinder(), part(progress, 0.0, 0.8))
+        looks.complete(store, task_id, part(progress, 0.8, 1.0))
 
     return work
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from helpers import soft
+from helpers import soft, stripes
 from page_helpers import texts, wait_for
 
 from medmeta.workspace.work import intake_work
@@ -113,6 +113,24 @@ def test_copies_are_shown_and_removed_undoably(open_page, store, runner):
     assert len(store.entries(task_id)) == 5
     store.undo(task_id)
     assert len(store.entries(task_id)) == 7
+
+
+def test_a_scan_unlike_all_others_is_named_and_removed(open_page, store, runner):
+    blobs = [(f"{'ab'[n % 2]}/{n}.png", soft(n)) for n in range(7)]
+    task_id = taken_in(store, runner, [*blobs, ("a/odd.png", stripes(0, upright=True))])
+    open_page("1_Scans.py", task=task_id)  # nobody has compared the scans yet: it begins
+    (job,) = runner.jobs(task_id, "text")
+    assert runner.wait(job.id, 120).state == "done"
+    app = open_page("1_Scans.py", task=task_id)
+    assert "a/odd.png looks like none of the other scans" in texts(app).replace("\\", "")
+    assert "Pictures like these are new to the model" in texts(app)
+    stray = next(each.id for each in store.entries(task_id) if each.file == "a/odd.png")
+    app.button(key=f"settle-stray-{stray}-1").click().run()
+    assert not app.exception
+    assert "looks like none of the other scans" not in texts(app)
+    assert [each.id for each in runner.jobs(task_id, "text")] == [job.id]  # all have been compared
+    store.undo(task_id)
+    assert "looks like none of the other scans" in texts(app.run())
 
 
 def test_a_sound_task_has_no_panel(open_page, store, runner):

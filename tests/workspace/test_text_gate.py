@@ -23,7 +23,7 @@ from medmeta.workspace.readiness import check
 from medmeta.workspace.records import WorkspaceError
 from medmeta.workspace.set_checks import check_task
 from medmeta.workspace.store import Store
-from medmeta.workspace.work import intake_work, text_work
+from medmeta.workspace.work import intake_work, look_work
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_scans_are_there_before_the_search_and_wait_after_it(store, runner):
 
     def look():
         seen.extend(entry.file for entry in store.entries(task_id))
-        runner.submit("text", task_id, text_work(store, task_id))
+        runner.submit("text", task_id, look_work(store, task_id))
 
     job = runner.submit("intake", task_id, intake_work(store, task_id, uploads, "support", look=look))
     assert runner.wait(job.id).message == "3 scans added"

@@ -1,0 +1,90 @@
+"""How the scans of a task look to the model, for the checks that compare them; kept in memory alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medmeta.errors import MedMetaError
+from medmeta.progress import Progress, silent
+from medmeta.scans.strangers import LEAST, Kinds
+from medmeta.workspace.records import Entry
+from medmeta.workspace.volumes import used
+
+if TYPE_CHECKING:
+    from medmeta.models.features import FeatureExtractor
+    from medmeta.workspace.store import Store
+
+#: Scans of a task that are compared, evenly chosen where there are more: each takes a twentieth of a second.
+MOST = 400
+#: Vectors kept, 2.5 KB each; the oldest go first.
+_KEPT = 10_000
+
+
+class Looks:
+    """Feature vectors by content hash; safe to use from several threads.
+
+    A scan looked at here is remembered by the extractor too, so adapting later need not look again.
+
+    Args:
+        load: gives the extractor; its first call may take seconds.
+    """
+
+    def __init__(self, load: Callable[[], FeatureExtractor]) -> None:
+        self._load = load
+        self._known: dict[str, NDArray[np.float16] | None] = {}
+        self._unable = False
+        self.kinds: Kinds | None = None
+
+    def __call__(self) -> dict[str, NDArray[Any]]:
+        """The vectors known, ``(D,)`` float16 each."""
+        return {scan_id: vector for scan_id, vector in self._known.copy().items() if vector is not None}
+
+    def missing(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The scans among those of a task that should be compared and are not known yet; none without a model."""
+        if self._unable:
+            return []
+        wanted = used([entry for entry in entries if entry.role != "predict"])
+        if len(wanted) < LEAST:
+            return []
+        step = max(1.0, len(wanted) / MOST)
+        chosen = [wanted[int(place * step)] for place in range(int(len(wanted) / step))]
+        return [entry for entry in chosen if entry.scan_id not in self._known]
+
+    def complete(self, store: Store, task_id: str, progress: Progress = silent) -> None:
+        """Look at what is missing of a task. Without a usable model nothing happens: who needs it says so.
+
+        Raises:
+            CancelledError: ``progress`` asked to stop; what was looked at stays known.
+        """
+        while left := self.missing(store.entries(task_id)):
+            progress(0.0, "Comparing the scans: getting the model ready")
+            try:
+                extractor = self._ready()
+            except (MedMetaError, ImportError, OSError, RuntimeError):
+                self._unable = True
+                return
+            for position, entry in enumerate(left):
+                progress(position / len(left), f"Comparing the scans, {position + 1} of {len(left)}")
+                self._known[entry.scan_id] = _look(store, extractor, entry)
+        while len(self._known) > _KEPT:
+            self._known.pop(next(iter(self._known)))
+
+    def _ready(self) -> FeatureExtractor:
+        from medmeta.models.kinds import load_kinds  # torch comes with it
+
+        extractor = self._load()
+        if self.kinds is None:
+            self.kinds = load_kinds()
+        return extractor
+
+
+def _look(store: Store, extractor: FeatureExtractor, entry: Entry) -> NDArray[np.float16] | None:
+    try:
+        vector: NDArray[np.float16] = extractor.extract([store.scan(entry)])[0].half().numpy()
+    except (MedMetaError, RuntimeError):  # gone, damaged, too large: whoever uses the scan says so
+        return None
+    return vector
