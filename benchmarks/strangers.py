@@ -48,7 +48,7 @@ KINDS: Mapping[str, str | Mapping[str, str]] = {
 #: Scans of a class that are read; half of them make its mean where the other half is asked for.
 A_CLASS = 60
 #: Classes and scans of a class in a set.
-SETS = ((2, 3), (2, 5), (3, 5), (3, 10))
+SETS = ((2, 3), (2, 5), (3, 5), (3, 10))  # the first is smaller than the program asks for
 #: Scans of a set that is asked whether it is new.
 ASKED = 20
 
@@ -94,7 +94,8 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|")
     for own in [*train, *test]:
-        for row in stray_rows(own, [each for each in (test or train) if each is not own] or train, options):
+        others = train if own in train else [*train, *test]
+        for row in stray_rows(own, [each for each in others if each is not own], options):
             print(row, flush=True)
     print(
         "\n| data set | scans known (classes known) | sets new | scans known (classes not known) | sets new |"

@@ -116,7 +116,7 @@ def test_copies_are_shown_and_removed_undoably(open_page, store, runner):
 
 
 def test_a_scan_unlike_all_others_is_named_and_removed(open_page, store, runner):
-    blobs = [(f"{'ab'[n % 2]}/{n}.png", soft(n)) for n in range(7)]
+    blobs = [(f"{'ab'[n % 2]}/{n}.png", soft(n)) for n in range(9)]
     task_id = taken_in(store, runner, [*blobs, ("a/odd.png", stripes(0, upright=True))])
     open_page("1_Scans.py", task=task_id)  # nobody has compared the scans yet: it begins
     (job,) = runner.jobs(task_id, "text")

@@ -46,10 +46,10 @@ def looked(key: int, group: str | None = None, side: str = "support") -> Looked:
     )
 
 
-def eight(last: np.ndarray) -> tuple[list[Looked], dict[str, np.ndarray]]:
-    """Seven scans alike, any two with a cosine of 0.81, and one more."""
-    vectors = [towards(0, 0.9, 2 + i) for i in range(7)] + [last]
-    return [looked(i) for i in range(8)], {f"id-{i}": 3 * vector for i, vector in enumerate(vectors)}
+def ten(last: np.ndarray) -> tuple[list[Looked], dict[str, np.ndarray]]:
+    """Nine scans alike, any two with a cosine of 0.81, and one more."""
+    vectors = [towards(0, 0.9, 2 + i) for i in range(9)] + [last]
+    return [looked(i) for i in range(10)], {f"id-{i}": 3 * vector for i, vector in enumerate(vectors)}
 
 
 def test_the_mean_of_the_three_nearest_is_taken():
@@ -77,18 +77,18 @@ def test_with_too_few_other_patients_nobody_is_odd():
 
 @pytest.mark.parametrize(("cosine", "odd"), [(STRAY / 0.9 - 0.01, True), (STRAY / 0.9 + 0.01, False)])
 def test_a_stray_is_named_and_can_be_removed(cosine: float, odd: bool):
-    scans, looks = eight(towards(0, cosine, 20))
+    scans, looks = ten(towards(0, cosine, 20))
     found = check_strangers(scans, looks)
     assert [finding.kind for finding in found] == ["stray"] * odd
     if odd:
-        assert found[0].sentence.startswith("scan-7.png looks like none of the other scans")
-        assert (found[0].keys, found[0].removable, found[0].severity) == ((7,), (7,), "warning")
+        assert found[0].sentence.startswith("scan-9.png looks like none of the other scans")
+        assert (found[0].keys, found[0].removable, found[0].severity) == ((9,), (9,), "warning")
 
 
 def test_new_scans_and_unknown_ones_are_let_be():
-    scans, looks = eight(towards(1, 1.0, 20))
-    assert check_strangers([*scans[:7], looked(7, side="predict")], looks) == ()
-    del looks["id-7"]
+    scans, looks = ten(towards(1, 1.0, 20))
+    assert check_strangers([*scans[:9], looked(9, side="predict")], looks) == ()
+    del looks["id-9"]
     assert check_strangers(scans, looks) == ()
     assert check_strangers(scans[: LEAST - 1], looks) == ()
     assert check_strangers([], {}) == ()
@@ -100,12 +100,12 @@ def test_a_kind_is_new_where_most_scans_are_unlike_all_classes():
     near, far = towards(1, KNOWN + 0.05, 5), towards(1, KNOWN - 0.05, 5)
     assert not is_new(unit(np.stack([near, near, far])), kinds)
     assert is_new(unit(np.stack([near, far, far])), kinds)
-    scans, looks = eight(towards(0, 0.9, 20))
+    scans, looks = ten(towards(0, 0.9, 20))
     assert check_strangers(scans, looks, kinds) == ()
     (found,) = check_strangers(scans, looks, Kinds(("knee X-rays",), means[1:]))
     assert (found.kind, found.severity, found.removable) == ("new-kind", "note", ())
     assert "was trained on knee X-rays." in found.sentence
-    assert found.keys == tuple(range(8))
+    assert found.keys == tuple(range(10))
 
 
 def test_each_kind_is_listed_once():

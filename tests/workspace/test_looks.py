@@ -32,7 +32,7 @@ class Counting:
 @pytest.fixture
 def task_id(store, picture):
     task_id = store.create_task("Cats or dogs")
-    store.add_uploads(task_id, [(f"{'ab'[n % 2]}/{n}.png", picture(n)) for n in range(8)])
+    store.add_uploads(task_id, [(f"{'ab'[n % 2]}/{n}.png", picture(n)) for n in range(12)])
     return task_id
 
 
@@ -41,26 +41,26 @@ def test_each_scan_once_and_a_later_one_too(store, task_id, picture):
     looks = Looks(lambda: counting)
     said = []
     looks.complete(store, task_id, lambda fraction, message: said.append(message))
-    assert len(counting.asked) == len(set(counting.asked)) == 8
-    assert "Comparing the scans, 8 of 8" in said
+    assert len(counting.asked) == len(set(counting.asked)) == 12
+    assert "Comparing the scans, 12 of 12" in said
     assert looks.missing(store.entries(task_id)) == []
     store.add_uploads(task_id, [("a/late.png", picture(99))])
     assert [entry.file for entry in looks.missing(store.entries(task_id))] == ["a/late.png"]
     looks.complete(store, task_id)
-    assert len(counting.asked) == 9
+    assert len(counting.asked) == 13
     assert set(looks()) == {entry.scan_id for entry in store.entries(task_id)}
 
 
 def test_too_few_scans_and_new_ones_are_not_looked_at(store, task_id):
     entries = store.entries(task_id)
     looks = Looks(Counting)
-    assert looks.missing(entries[:5]) == []
+    assert looks.missing(entries[:9]) == []
     store.set_role(task_id, [entry.id for entry in entries[:3]], "predict")
     assert looks.missing(store.entries(task_id)) == []
 
 
 def test_of_very_many_an_even_choice_is_compared(store, task_id, monkeypatch):
-    monkeypatch.setattr(module, "MOST", 4)
+    monkeypatch.setattr(module, "MOST", 6)
     chosen = [entry.file for entry in Looks(Counting).missing(store.entries(task_id))]
     every = [entry.file for entry in store.entries(task_id)]
     assert chosen == every[::2]
@@ -85,7 +85,7 @@ def test_a_damaged_scan_costs_itself_alone(store, task_id):
     counting = Counting()
     looks = Looks(lambda: counting)
     looks.complete(store, task_id)
-    assert len(looks()) == 7
+    assert len(looks()) == 11
     assert looks.missing(store.entries(task_id)) == []
 
 
@@ -94,7 +94,7 @@ def test_a_stop_keeps_what_was_looked_at(store, task_id):
     looks = Looks(lambda: counting)
 
     def stop(fraction: float, message: str) -> None:
-        if "4 of 8" in message:
+        if "4 of 12" in message:
             raise CancelledError("enough")
 
     with pytest.raises(CancelledError):
@@ -103,7 +103,7 @@ def test_a_stop_keeps_what_was_looked_at(store, task_id):
 
 
 def test_the_oldest_go_first(store, task_id, picture, monkeypatch):
-    monkeypatch.setattr(module, "_KEPT", 8)
+    monkeypatch.setattr(module, "_KEPT", 12)
     looks = Looks(Counting)
     looks.complete(store, task_id)
     store.add_uploads(task_id, [("a/late.png", picture(99))])
@@ -131,4 +131,4 @@ def test_threads_may_look_and_ask_at_once(store, task_id):
         thread.start()
     while any(thread.is_alive() for thread in threads):
         looks()
-    assert len(looks()) == 8
+    assert len(looks()) == 12
