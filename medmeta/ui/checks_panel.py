@@ -57,6 +57,7 @@ def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, 
     with st.expander(
         f":material/fact_check: Checks of all scans of this task: {title}",
         expanded=bool(errors) and not folded,
+        key=f"checks-{task.id}",  # what is open stays so when the counts in its title change
     ):
         known = {entry.id: entry for entry in checked}
         shown: dict[str, int] = {}
