@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from medmeta.errors import MedMetaError
+from medmeta.ui.checks_panel import serious_findings
 from medmeta.ui.empty import empty_state, need_task
 from medmeta.ui.guard import EVALUATE, PREDICT, SCANS, Context, open_page
 from medmeta.ui.job_panel import ended_badly, live_job
@@ -43,13 +44,14 @@ def summary(entries: list[Entry]) -> None:
         st.markdown(f"**Is tested** {tested}")
 
 
-def readiness_panel(context: Context, entries: list[Entry]) -> bool:
+def readiness_panel(context: Context, task: TaskInfo, entries: list[Entry]) -> bool:
     """What will happen and what could be better, or what is missing; returns whether it can start."""
     state = readiness.check(entries)
     if state.ready:
         summary(entries)
         for text in state.advice:
             st.markdown(f":orange[:material/lightbulb:] {md(text)}")
+        serious_findings(context, task, entries)
     else:
         st.markdown("**What is missing**")
         for text in state.problems:
@@ -114,7 +116,7 @@ def main() -> None:
     reading = next((item for item in context.jobs.jobs(task.id, "intake") if item.live), None)
     if reading is not None:
         live_job(context, reading.id, "Files are still being read")
-    ready = readiness_panel(context, entries)
+    ready = readiness_panel(context, task, entries)
     again = job is not None and job.state == "done"
     if st.button(
         "Adapt again" if again else "Adapt",

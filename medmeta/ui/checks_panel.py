@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from medmeta.scans.checks import Finding, Severity
-from medmeta.ui.guard import Context
+from medmeta.ui.guard import SCANS, Context
 from medmeta.ui.text import count, md
 from medmeta.workspace.looks import Looks
 from medmeta.workspace.records import Entry, TaskInfo
@@ -24,6 +24,8 @@ _ICONS: dict[Severity, str] = {
 #: Findings of one kind shown one by one; the rest is counted.
 _SHOWN = 6
 _PICTURES = 6
+#: Findings told where there is no room for all.
+_LINES = 3
 
 
 def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, folded: bool = False) -> None:
@@ -32,14 +34,7 @@ def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, 
     Args:
         entries: of the task, to learn from and to test on.
     """
-    # Neighbouring slices of a volume are alike by nature: of each, only what is used is checked.
-    checked = used(entries)
-    # A digest: Streamlit takes a twentieth of a second to look through 1,000 scans by itself.
-    looks = context.engine.looks
-    compared = not looks.missing(entries)
-    state = repr([compared, *((entry.id, entry.label, entry.group, entry.role) for entry in checked)])
-    digest = hashlib.sha256(state.encode()).hexdigest()
-    findings = _findings(context.store, checked, looks if compared else None, task.id, digest)
+    findings = findings_of(context, task, entries)
     if not findings:
         return
     errors = sum(finding.severity == "error" for finding in findings)
@@ -59,7 +54,7 @@ def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, 
         expanded=bool(errors) and not folded,
         key=f"checks-{task.id}",  # what is open stays so when the counts in its title change
     ):
-        known = {entry.id: entry for entry in checked}
+        known = {entry.id: entry for entry in entries}
         shown: dict[str, int] = {}
         for finding in findings:
             shown[finding.kind] = shown.get(finding.kind, 0) + 1
@@ -69,6 +64,33 @@ def checks_panel(context: Context, task: TaskInfo, entries: Sequence[Entry], *, 
             if number > _SHOWN:
                 st.caption(f"{count(number - _SHOWN, 'more finding')} like {_KINDS.get(kind, kind)}.")
         _remove_all(context, task, findings)
+
+
+def serious_findings(context: Context, task: TaskInfo, entries: Sequence[Entry]) -> None:
+    """What should be settled before a model learns, a line a finding, where a person is about to press the button."""
+    serious = [found for found in findings_of(context, task, entries) if found.severity != "note"]
+    for finding in serious[:_LINES]:
+        st.markdown(f"{_ICONS[finding.severity]} {md(finding.sentence)}")
+    if serious:
+        rest = len(serious) - _LINES
+        words = (
+            f"{count(rest, 'more finding')} on the Scans page"
+            if rest > 0
+            else "See the checks on the Scans page"
+        )
+        context.link(SCANS, words, icon=":material/fact_check:")
+
+
+def findings_of(context: Context, task: TaskInfo, entries: Sequence[Entry]) -> tuple[Finding, ...]:
+    """What the checks say of a task's scans to learn from and to test on, ``entries``."""
+    # Neighbouring slices of a volume are alike by nature: of each, only what is used is checked.
+    checked = used(entries)
+    looks = context.engine.looks
+    compared = not looks.missing(entries)
+    # A digest: Streamlit takes a twentieth of a second to look through 1,000 scans by itself.
+    state = repr([compared, *((entry.id, entry.label, entry.group, entry.role) for entry in checked)])
+    digest = hashlib.sha256(state.encode()).hexdigest()
+    return _findings(context.store, checked, looks if compared else None, task.id, digest)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

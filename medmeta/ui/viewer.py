@@ -122,7 +122,7 @@ def _beside(volume: Volume, others: Sequence[Volume]) -> Volume | None:
         list(offered),
         index=None,
         format_func=words.__getitem__,
-        placeholder="Compare with another scan",
+        placeholder="Compare with…",
         label_visibility="collapsed",
         key="viewer-beside",
     )

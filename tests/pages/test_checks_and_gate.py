@@ -137,3 +137,12 @@ def test_a_sound_task_has_no_panel(open_page, store, runner):
     task_id = taken_in(store, runner, sample()[1:])
     app = open_page("1_Scans.py", task=task_id)
     assert "Checks of all scans" not in "".join(expander.label for expander in app.expander)
+    assert "material/warning" not in texts(open_page("2_Adapt.py", task=task_id))
+
+
+def test_what_should_be_settled_first_stands_beside_the_button(open_page, store, runner):
+    copies = [(f"b/copy-{n}.jpg", soft(n, quality=80)) for n in (1, 2)]  # of a/1 and a/2
+    app = open_page("2_Adapt.py", task=taken_in(store, runner, [*sample()[1:], *copies]))
+    assert not app.exception
+    assert "look like copies of one picture under different labels (a, b)" in texts(app).replace("\\", "")
+    assert not app.button(key="adapt").disabled
