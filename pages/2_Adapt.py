@@ -21,7 +21,7 @@ from medmeta.workspace.work import adapt_work
 
 def start(context: Context, task: TaskInfo) -> None:
     """Begin, or find the adaptation that is already under way; its id goes into the address."""
-    work = adapt_work(context.store, task.id, context.engine.extractor)
+    work = adapt_work(context.store, task.id, context.engine.extractor, looks=context.engine.looks)
     job = context.jobs.submit("adapt", task.id, work)
     st.query_params["job"] = job.id
 

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from medmeta.errors import MedMetaError
-from medmeta.workspace.looks import Looks
+from medmeta.workspace.looks import Extractor, Looks
 
 if TYPE_CHECKING:
     from medmeta.models.features import FeatureExtractor
@@ -24,7 +24,7 @@ class Engine:
         self._lock = threading.Lock()
         self._extractor: FeatureExtractor | None = None
         self._problem: str | None = None
-        self.looks = Looks(self.extractor)
+        self.looks = Looks(self._both)
 
     def extractor(self) -> FeatureExtractor:
         """The shared extractor; the first call takes seconds.
@@ -58,6 +58,11 @@ class Engine:
     def problem(self) -> str | None:
         """Why the model cannot be loaded, for the person; None when nothing is wrong."""
         return self._problem
+
+    def _both(self) -> Extractor:
+        from medmeta.models.twin import TwinExtractor
+
+        return TwinExtractor.beside(self.extractor())
 
     def _load_quietly(self) -> None:
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +18,41 @@ from medmeta.workspace.records import Entry
 from medmeta.workspace.volumes import used
 
 if TYPE_CHECKING:
-    from medmeta.models.features import FeatureExtractor
+    from torch import Tensor
+
+    from medmeta.scans.scan import Scan
     from medmeta.workspace.store import Store
 
-#: Scans of a task that are compared, evenly chosen where there are more: each takes a twentieth of a second.
+#: Scans of a task that are compared, evenly chosen where there are more: each takes a tenth of a second.
 MOST = 400
 #: Vectors kept, 2.5 KB each; the oldest go first.
 _KEPT = 10_000
+#: Seconds between two looks at whether an adaptation is still at work.
+_NAP = 0.1
+
+
+class Extractor(Protocol):
+    """What looks at scans; `medmeta.models.twin.TwinExtractor` is one."""
+
+    def extract(self, scans: Sequence[Scan], /) -> Tensor:
+        """Features ``(n, D)``; those of `Kinds.means` come first."""
 
 
 class Looks:
     """Feature vectors by content hash; safe to use from several threads.
 
-    A scan looked at here is remembered by the extractor too, so adapting later need not look again.
+    The extractor remembers a scan looked at here, so that adapting need not look again.
 
     Args:
         load: gives the extractor; its first call may take seconds.
     """
 
-    def __init__(self, load: Callable[[], FeatureExtractor]) -> None:
+    def __init__(self, load: Callable[[], Extractor]) -> None:
         self._load = load
         self._known: dict[str, NDArray[np.float16] | None] = {}
         self._unable = False
+        self._resting = 0
+        self._lock = threading.Lock()
         self.kinds: Kinds | None = None
 
     def __call__(self) -> dict[str, NDArray[Any]]:
@@ -63,28 +79,42 @@ class Looks:
         while left := self.missing(store.entries(task_id)):
             progress(0.0, "Comparing the scans: getting the model ready")
             try:
-                extractor = self._ready()
+                extractor, kinds = self._ready()
             except (MedMetaError, ImportError, OSError, RuntimeError):
                 self._unable = True
                 return
             for position, entry in enumerate(left):
+                while self._resting:
+                    progress(position / len(left), "Comparing the scans goes on after the adaptation")
+                    time.sleep(_NAP)
                 progress(position / len(left), f"Comparing the scans, {position + 1} of {len(left)}")
-                self._known[entry.scan_id] = _look(store, extractor, entry)
+                self._known[entry.scan_id] = _look(store, extractor, entry, kinds.means.shape[1])
         while len(self._known) > _KEPT:
             self._known.pop(next(iter(self._known)))
 
-    def _ready(self) -> FeatureExtractor:
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Within the block nothing is looked at: both would look at the same scans, and share the processor."""
+        with self._lock:
+            self._resting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._resting -= 1
+
+    def _ready(self) -> tuple[Extractor, Kinds]:
         from medmeta.models.kinds import load_kinds  # torch comes with it
 
         extractor = self._load()
         if self.kinds is None:
             self.kinds = load_kinds()
-        return extractor
+        return extractor, self.kinds
 
 
-def _look(store: Store, extractor: FeatureExtractor, entry: Entry) -> NDArray[np.float16] | None:
+def _look(store: Store, extractor: Extractor, entry: Entry, size: int) -> NDArray[np.float16] | None:
     try:
-        vector: NDArray[np.float16] = extractor.extract([store.scan(entry)])[0].half().numpy()
+        vector: NDArray[np.float16] = extractor.extract([store.scan(entry)])[0, :size].half().numpy()
     except (MedMetaError, RuntimeError):  # gone, damaged, too large: whoever uses the scan says so
         return None
     return vector

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,8 +70,14 @@ def look_work(store: Store, task_id: str, looks: Looks) -> Work:
     return work
 
 
-def adapt_work(store: Store, task_id: str, extractor: LoadExtractor, *, seed: int = 0) -> Work:
-    """Adapt the default learner on a task's labelled scans and evaluate it beside the baselines."""
+def adapt_work(
+    store: Store, task_id: str, extractor: LoadExtractor, *, looks: Looks | None = None, seed: int = 0
+) -> Work:
+    """Adapt the default learner on a task's labelled scans and evaluate it beside the baselines.
+
+    Args:
+        looks: rests meanwhile.
+    """
 
     def work(out: Path, progress: Progress) -> None:
         from medmeta.learners.registry import BASELINES, make_learner
@@ -81,15 +88,16 @@ def adapt_work(store: Store, task_id: str, extractor: LoadExtractor, *, seed: in
         sets = store.task(task_id)
         progress(0.02, "Getting the model ready")
         shared = extractor()
-        run_task(
-            sets.support,
-            sets.query,
-            make_learner("default", shared),
-            [make_learner(name, shared) for name in BASELINES],
-            out,
-            seed=seed,
-            progress=part(progress, 0.05, 1.0),
-        )
+        with nullcontext() if looks is None else looks.resting():
+            run_task(
+                sets.support,
+                sets.query,
+                make_learner("default", shared),
+                [make_learner(name, shared) for name in BASELINES],
+                out,
+                seed=seed,
+                progress=part(progress, 0.05, 1.0),
+            )
 
     return work
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 
 import pytest
+import torch
+from helpers import stripes
 
 from medmeta.errors import ModelError
 from medmeta.learners import registry
+from medmeta.learners.registry import make_learner
 from medmeta.ui.engine import Engine
+from medmeta.workspace.store import Store
 
 
 class Loaded:
@@ -27,6 +31,26 @@ def test_loaded_once_for_many_threads(monkeypatch):
         thread.join()
     assert calls == [1]
     assert engine.device == "CPU"
+
+
+def test_scans_are_looked_at_with_both_trunks_so_that_adapting_need_not(tmp_path):
+    """What the job of the Scans page leaves behind is what the learner asks for."""
+    engine = Engine()
+    store = Store(tmp_path / "workspace")
+    task_id = store.create_task("Stripes")
+    store.add_uploads(
+        task_id, [(f"{'ab'[n % 2]}/{n}.png", stripes(n, upright=n % 2 == 0)) for n in range(10)]
+    )
+    engine.looks.complete(store, task_id)
+    extractor = engine.extractor()
+    scans = [store.scan(entry) for entry in store.entries(task_id)]
+    plain = extractor.extract(scans)
+    assert torch.equal(torch.tensor(engine.looks()[scans[0].id]), plain[0].half())
+    asked = []
+    for each in (extractor, extractor.companion(lambda: None)):
+        each._compute = asked.append
+    make_learner("default", extractor).look(scans)
+    assert asked == []
 
 
 def test_failure_is_told_and_the_next_try_may_succeed(monkeypatch):

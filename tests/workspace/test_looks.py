@@ -102,6 +102,26 @@ def test_a_stop_keeps_what_was_looked_at(store, task_id):
     assert len(looks()) == 3
 
 
+def test_it_rests_while_a_model_adapts(store, task_id):
+    counting, said = Counting(), []
+    looks = Looks(lambda: counting)
+    waits = threading.Event()
+
+    def listen(fraction: float, message: str) -> None:
+        said.append(message)
+        if "after the adaptation" in message:
+            waits.set()
+
+    thread = threading.Thread(target=looks.complete, args=(store, task_id, listen))
+    with looks.resting():
+        thread.start()
+        assert waits.wait(30)
+        assert counting.asked == []
+    thread.join(30)
+    assert len(counting.asked) == 12
+    assert said[-1] == "Comparing the scans, 12 of 12"
+
+
 def test_the_oldest_go_first(store, task_id, picture, monkeypatch):
     monkeypatch.setattr(module, "_KEPT", 12)
     looks = Looks(Counting)
