@@ -48,7 +48,7 @@ def _line(context: Context, job_id: str, task_id: str, known: int) -> None:
         unseen = pixel_text.unseen(context.store, task_id)
         then = "; scans are used once they have been looked at" if unseen else ""
         st.caption(f":material/pageview: {md(job.message)}. You can label meanwhile{then}.")
-    elif pixel_text.waiting(context.store, task_id) != known or _strays(context, task_id):
+    elif pixel_text.waiting(context.store, task_id) != known or _stray_of(context, job_id, task_id):
         st.rerun()  # a person must look
     elif job is not None and job.state == "done":
         st.caption(":material/done: No burned-in text was found on the new scans.")
@@ -58,6 +58,10 @@ def _line(context: Context, job_id: str, task_id: str, known: int) -> None:
         )
 
 
-def _strays(context: Context, task_id: str) -> bool:
+def _stray_of(context: Context, job_id: str, task_id: str) -> bool:
+    """Whether a job that has just ended found scans that do not belong; asked once, though the line is drawn often."""
+    if st.session_state.get("looked-over") == job_id:
+        return False
+    st.session_state["looked-over"] = job_id
     entries = used([entry for entry in context.store.entries(task_id) if entry.role != "predict"])
     return any(found.kind == "stray" for found in check_task(context.store, entries, context.engine.looks))
