@@ -152,16 +152,15 @@ def is_labels(name: str) -> bool:
 def _whole(source: Source, limits: Limits) -> Callable[[], bytes]:
     def read() -> bytes:
         with source.open() as stream:
+            size = stream.seek(0, os.SEEK_END)
+            if size > limits.file_bytes:
+                raise RefusedError(
+                    f"is larger than {in_words(limits.file_bytes)}, the most that is read of one file"
+                )
             stream.seek(0)
-            return _bounded(stream.read(limits.file_bytes + 1), limits)
+            return stream.read(size)  # asked for more, an open file makes room for more
 
     return read
-
-
-def _bounded(data: bytes, limits: Limits) -> bytes:
-    if len(data) > limits.file_bytes:
-        raise RefusedError(f"is larger than {in_words(limits.file_bytes)}, the most that is read of one file")
-    return data
 
 
 def _zip_members(

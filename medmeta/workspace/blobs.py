@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import secrets
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,12 +49,8 @@ class BlobStore:
 
     def put_pixels(self, scan_id: str, pixels: NDArray[np.generic]) -> None:
         """Write the pixels once; the file appears whole or not at all, and for good after `settle`."""
-        folder = self._folder(scan_id)
-
-        def save(handle: BinaryIO) -> None:
-            np.save(handle, np.ascontiguousarray(pixels), allow_pickle=False)
-
-        if _write_once(folder, "pixels.npy", save):
+        folder, array = self._folder(scan_id), np.ascontiguousarray(pixels)
+        if _write_once(folder, "pixels.npy", _npy_head(array.dtype, array.shape), array.data.cast("B")):
             self._new().append(f"{folder}/pixels.npy")
 
     def settle(self) -> None:
@@ -92,7 +88,7 @@ class BlobStore:
 
     def put_thumbnail(self, scan_id: str, variant: str, png: bytes) -> None:
         """Write the thumbnail once; the file appears whole or not at all."""
-        _write_once(self._folder(scan_id), _thumbnail_name(variant), lambda handle: handle.write(png))
+        _write_once(self._folder(scan_id), _thumbnail_name(variant), png)
 
     def thumbnail(self, scan_id: str, variant: str) -> bytes | None:
         """PNG bytes, or None when none is stored."""
@@ -118,21 +114,41 @@ def _thumbnail_name(variant: str) -> str:
     return f"thumb-{variant}.png"
 
 
-def _write_once(folder: str, name: str, write: Callable[[BinaryIO], object]) -> bool:
-    """Make a file appear whole or not at all; False where it is there already."""
+@lru_cache(maxsize=256)
+def _npy_head(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
+    """What stands before the values in a NumPy file, format 1.0."""
+    head = io.BytesIO()
+    about = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, about)
+    return head.getvalue()
+
+
+def _write_once(folder: str, name: str, *parts: bytes | memoryview) -> bool:
+    """Make a file of these parts appear whole or not at all; False where it is there already."""
     target, part = f"{folder}/{name}", f"{folder}/{name}-{secrets.token_hex(4)}.part"
     if os.path.exists(target):
         return False
-    os.makedirs(folder, mode=0o700, exist_ok=True)
     try:
-        with open(part, "xb") as handle:
-            write(handle)
+        with _made(part) as handle:
+            for each in parts:
+                left = memoryview(each)
+                while left:
+                    left = left[handle.write(left) :]
         os.replace(part, target)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(part)
         raise
     return True
+
+
+def _made(path: str) -> io.FileIO:
+    """A new file without a buffer; its folder is made where there is none."""
+    try:
+        return open(path, "xb", buffering=0)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return open(path, "xb", buffering=0)
 
 
 def _to_disk(path: str) -> None:

@@ -19,6 +19,7 @@ from medmeta.scans.dicom import SAYS_BURNED_IN
 from medmeta.scans.pixel_text import TextFinder
 from medmeta.workspace import pixel_text
 from medmeta.workspace.deid_report import report_of_task
+from medmeta.workspace.looks import Looks
 from medmeta.workspace.readiness import check
 from medmeta.workspace.records import WorkspaceError
 from medmeta.workspace.set_checks import check_task
@@ -68,9 +69,12 @@ def test_scans_are_there_before_the_search_and_wait_after_it(store, runner):
     uploads = [("a/0.png", soft(0, "DOE^JANE 1961")), ("a/1.png", soft(1)), ("b/2.png", soft(2))]
     seen = []
 
+    def too_few():
+        raise AssertionError("three scans are not compared")
+
     def look():
         seen.extend(entry.file for entry in store.entries(task_id))
-        runner.submit("text", task_id, look_work(store, task_id))
+        runner.submit("text", task_id, look_work(store, task_id, Looks(too_few)))
 
     job = runner.submit("intake", task_id, intake_work(store, task_id, uploads, "support", look=look))
     assert runner.wait(job.id).message == "3 scans added"
