@@ -34,7 +34,8 @@ def look_over(context: Context, task: TaskInfo, entries: Sequence[Entry]) -> Non
         if not reading and (latest is None or not latest.live):
             stopped = latest is not None and latest.state == "interrupted"
             unseen = stopped and pixel_text.unseen(context.store, task.id)
-            if unseen or context.engine.looks.missing(entries):
+            looks = context.engine.looks
+            if unseen or (not looks.at_rest and looks.missing(entries)):
                 start_looking(context, task.id)
                 latest = context.jobs.jobs(task.id, "text")[0]
         if latest is not None and latest.live:

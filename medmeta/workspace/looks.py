@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 MOST = 400
 #: Vectors kept, 2.5 KB each; the oldest go first.
 _KEPT = 10_000
-#: Seconds between two looks at whether an adaptation is still at work.
-_NAP = 0.1
 
 
 class Extractor(Protocol):
@@ -71,7 +68,8 @@ class Looks:
         return [entry for entry in chosen if entry.scan_id not in self._known]
 
     def complete(self, store: Store, task_id: str, progress: Progress = silent) -> None:
-        """Look at what is missing of a task. Without a usable model nothing happens: who needs it says so.
+        """Look at what is missing of a task, until all is known or `resting` begins. Without a usable model nothing
+        happens: who needs it says so.
 
         Raises:
             CancelledError: ``progress`` asked to stop; what was looked at stays known.
@@ -84,13 +82,16 @@ class Looks:
                 self._unable = True
                 return
             for position, entry in enumerate(left):
-                while self._resting:
-                    progress(position / len(left), "Comparing the scans goes on after the adaptation")
-                    time.sleep(_NAP)
+                if self._resting:
+                    return
                 progress(position / len(left), f"Comparing the scans, {position + 1} of {len(left)}")
                 self._known[entry.scan_id] = _look(store, extractor, entry, kinds.means.shape[1])
         while len(self._known) > _KEPT:
             self._known.pop(next(iter(self._known)))
+
+    @property
+    def at_rest(self) -> bool:
+        return self._resting > 0
 
     @contextmanager
     def resting(self) -> Iterator[None]:

@@ -133,6 +133,15 @@ def test_a_scan_unlike_all_others_is_named_and_removed(open_page, store, runner)
     assert "looks like none of the other scans" in texts(app.run())
 
 
+def test_nothing_is_compared_while_a_model_adapts(open_page, store, runner, engine):
+    task_id = taken_in(store, runner, [(f"{'ab'[n % 2]}/{n}.png", soft(300 + n)) for n in range(10)])
+    with engine.looks.resting():
+        open_page("1_Scans.py", task=task_id)
+        assert runner.jobs(task_id, "text") == []
+    open_page("1_Scans.py", task=task_id)
+    assert len(runner.jobs(task_id, "text")) == 1
+
+
 def test_a_sound_task_has_no_panel(open_page, store, runner):
     task_id = taken_in(store, runner, sample()[1:])
     app = open_page("1_Scans.py", task=task_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -103,23 +104,30 @@ def test_a_stop_keeps_what_was_looked_at(store, task_id):
 
 
 def test_it_rests_while_a_model_adapts(store, task_id):
-    counting, said = Counting(), []
+    """It ends instead of waiting: the next search for text must not wait behind it."""
+    counting = Counting()
     looks = Looks(lambda: counting)
-    waits = threading.Event()
-
-    def listen(fraction: float, message: str) -> None:
-        said.append(message)
-        if "after the adaptation" in message:
-            waits.set()
-
-    thread = threading.Thread(target=looks.complete, args=(store, task_id, listen))
     with looks.resting():
-        thread.start()
-        assert waits.wait(30)
+        assert looks.at_rest
+        looks.complete(store, task_id)
         assert counting.asked == []
-    thread.join(30)
+    assert not looks.at_rest
+    looks.complete(store, task_id)
     assert len(counting.asked) == 12
-    assert said[-1] == "Comparing the scans, 12 of 12"
+
+
+def test_it_stops_where_an_adaptation_begins_in_the_middle(store, task_id):
+    counting = Counting()
+    looks = Looks(lambda: counting)
+    with ExitStack() as stack:
+
+        def begin(fraction: float, message: str) -> None:
+            if "4 of 12" in message:
+                stack.enter_context(looks.resting())
+
+        looks.complete(store, task_id, begin)
+        assert len(counting.asked) == 4
+        assert len(looks.missing(store.entries(task_id))) == 8
 
 
 def test_the_oldest_go_first(store, task_id, picture, monkeypatch):
