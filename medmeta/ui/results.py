@@ -22,6 +22,9 @@ from medmeta.reports.words import (
 )
 from medmeta.ui.text import count, duration, md
 
+#: Seconds below which a time is not told from none.
+_SHORT = 0.1
+
 
 def headline_panel(evaluation: Evaluation) -> None:
     """k of n patients, what that means, and the few figures beside it."""
@@ -56,9 +59,10 @@ def headline_panel(evaluation: Evaluation) -> None:
     )
     four.metric(
         "Time to adapt",
-        duration(evaluation.seconds),
+        duration(evaluation.seconds) if evaluation.seconds >= _SHORT else f"under {_SHORT} s",
         help=f"On {evaluation.provenance.get('device', 'this machine')}, all "
-        f"{count(evaluation.n_support, 'scan')} of {count(evaluation.n_support_groups, 'patient')} included.",
+        f"{count(evaluation.n_support, 'scan')} of {count(evaluation.n_support_groups, 'patient')} included. "
+        "Shorter where the scans had been looked at before, as the Scans page does while you label.",
         border=True,
     )
 
