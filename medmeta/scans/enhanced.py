@@ -31,15 +31,19 @@ def functional_group(dataset: Dataset, macro: str, frame: int) -> Dataset | None
     return None
 
 
+def _has_groups(dataset: Dataset) -> bool:
+    return holds(dataset, "PerFrameFunctionalGroupsSequence") or holds(
+        dataset, "SharedFunctionalGroupsSequence"
+    )
+
+
 def geometry_tags(dataset: Dataset, frames: int) -> dict[str, TagValue]:
     """The geometry that all frames of an enhanced object share, under the keywords a single-frame object has it by.
 
     What differs between frames, or is missing for one, is left out: it does not hold for the whole.
     """
     kept: dict[str, TagValue] = {}
-    if not holds(dataset, "PerFrameFunctionalGroupsSequence") and not holds(
-        dataset, "SharedFunctionalGroupsSequence"
-    ):
+    if not _has_groups(dataset):
         return kept
     for keyword, macro in _GEOMETRY.items():
         items = [functional_group(dataset, macro, frame) for frame in range(frames)]
@@ -58,9 +62,7 @@ def rescales(dataset: Dataset, frames: int) -> list[Rescale] | None:
     """The rescale of the data set, or of each frame of an enhanced object; None where there is none."""
     if holds(dataset, "RescaleSlope") or holds(dataset, "RescaleIntercept"):
         return [_rescale(dataset)]
-    if not holds(dataset, "PerFrameFunctionalGroupsSequence") and not holds(
-        dataset, "SharedFunctionalGroupsSequence"
-    ):
+    if not _has_groups(dataset):
         return None
     found = [functional_group(dataset, "PixelValueTransformationSequence", frame) for frame in range(frames)]
     if all(item is None for item in found):

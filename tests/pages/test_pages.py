@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 
@@ -329,3 +330,13 @@ def test_a_damaged_explanation_says_so(open_page, runner, task_id, adapted):
     again = open_page("3_Evaluate.py", task=task_id)
     assert not again.exception
     assert "ask for it again" in again.error[0].value
+
+
+def test_adapting_is_never_said_to_take_no_time(open_page, runner, task_id, adapted):
+    """The scans may all have been looked at before, while they were labelled."""
+    job = runner.find(adapted)
+    path = runner.result(job) / "evaluation.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 0.02}))
+    app = open_page("3_Evaluate.py", task=task_id, job=adapted)
+    assert not app.exception
+    assert [each.value for each in app.metric if each.label == "Time to adapt"] == ["under 0.1 s"]
