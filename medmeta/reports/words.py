@@ -39,6 +39,9 @@ def signed(value: float) -> str:
 
 
 def seconds(value: float) -> str:
+    """``"4.2 s"``, ``"1.5 min"``; nothing takes no time, also where the scans had been looked at before."""
+    if value < 0.1:
+        return "under 0.1 s"
     return f"{value:.1f} s" if value < 60 else f"{value / 60:.1f} min"
 
 

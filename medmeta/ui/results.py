@@ -17,13 +17,11 @@ from medmeta.reports.words import (
     method,
     percent,
     points,
+    seconds,
     signed,
     span,
 )
-from medmeta.ui.text import count, duration, md
-
-#: Seconds below which a time is not told from none.
-_SHORT = 0.1
+from medmeta.ui.text import count, md
 
 
 def headline_panel(evaluation: Evaluation) -> None:
@@ -59,7 +57,7 @@ def headline_panel(evaluation: Evaluation) -> None:
     )
     four.metric(
         "Time to adapt",
-        duration(evaluation.seconds) if evaluation.seconds >= _SHORT else f"under {_SHORT} s",
+        seconds(evaluation.seconds),
         help=f"On {evaluation.provenance.get('device', 'this machine')}, all "
         f"{count(evaluation.n_support, 'scan')} of {count(evaluation.n_support_groups, 'patient')} included. "
         "Shorter where the scans had been looked at before, as the Scans page does while you label.",
