@@ -113,7 +113,7 @@ class _Trunk:
     extractor: FeatureExtractor
 
     def first_map(self, scan: Scan) -> Tensor:
-        """``(4, C, h, w)``, one map a view."""
+        """``(2, C, h, w)``, one map a view."""
         network = self.extractor.trunk
         names = network.stage_names[-POOLED_STAGES:]
         after = network.stage_names.index(names[0]) + 1
@@ -180,14 +180,14 @@ def _root(x: Tensor) -> Tensor:
 
 
 def _whole(views: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Four views' ``(4, g, g)`` laid over the whole picture, ``(3 g, 3 g)``, with the same sum.
+    """Both views' ``(2, g, g)`` laid over the whole picture, ``(3 g, 3 g)``, with the same sum.
 
-    Views as `features.views` makes them: whole, its central two thirds, and both mirrored.
+    Views as `features.views` makes them: the whole turned left by a quarter, and its central two thirds mirrored.
     """
     g = views.shape[-1]
-    picture = np.kron(views[0] + views[2, :, ::-1], np.full((3, 3), 1 / 9))
+    picture = np.kron(np.rot90(views[0], -1), np.full((3, 3), 1 / 9))
     start = g // 2
     picture[start : start + 2 * g, start : start + 2 * g] += np.kron(
-        views[1] + views[3, :, ::-1], np.full((2, 2), 1 / 4)
+        views[1][:, ::-1], np.full((2, 2), 1 / 4)
     )
     return picture

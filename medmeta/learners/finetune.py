@@ -1,7 +1,7 @@
 """Baseline: full fine-tuning (as the few-shot baseline of Dhillon et al. 2020, arXiv:1909.02729).
 
 Every stage and a classifier that starts from zeros learn together: cross entropy with classes counted alike,
-AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), each step on one view of the whole support, the four views in
+AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101), each step on one view of the whole support, the two views in
 turn, as augmentation is usually drawn anew in every step. Batch normalisation is folded into the convolutions, so
 it keeps its pretrained statistics.
 

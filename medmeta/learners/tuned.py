@@ -28,7 +28,7 @@ from medmeta.progress import Progress, part, silent
 from medmeta.scans.scan import Scan
 from medmeta.tasks.task import Task
 
-FORMAT = "medmeta tuned task model 2"
+FORMAT = "medmeta tuned task model 3"
 #: Scans whose maps are held at a time.
 BUNDLE = 32
 

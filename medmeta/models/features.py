@@ -1,4 +1,4 @@
-"""From scans to feature vectors: four averaged views through a frozen backbone, remembered by content hash."""
+"""From scans to feature vectors: two averaged views through a frozen backbone, remembered by content hash."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from medmeta.progress import Progress, silent
 from medmeta.scans.intensity import model_image
 from medmeta.scans.scan import Scan
 
-#: The scan is read at this multiple of the network's side, of which two views take the centre.
+#: The scan is read at this multiple of the network's side, of which one view takes the centre.
 MARGIN = 3 / 2
 #: Raised whenever the same scan and weights give other features, so that kept ones are not mistaken for them.
-READING = 2
-VIEWS = 4
-#: Bytes of maps kept; a scan's maps take 75 KB where ``conv6`` of the default backbone starts.
+READING = 3
+VIEWS = 2
+#: Bytes of maps kept; a scan's maps take 38 KB where ``conv6`` of the default backbone starts.
 MAP_BYTES = 1 << 30
 
 
@@ -64,29 +64,30 @@ class Memory:
 
 
 def views(image: Tensor, side: int) -> Tensor:
-    """Whole image and a closer look at its centre, each as it is and mirrored left to right.
+    """Two looks as unlike as can be: the whole image turned left by a quarter, and its centre enlarged and mirrored.
+
+    Each shows what the other does not, so that two do for the heads what four upright and mirrored ones did.
 
     Args:
         image: ``(3, s, s)`` float32 in [0, 1] with ``s >= side``.
         side: rows and columns of each view, in pixels.
 
     Returns:
-        ``(4, 3, side, side)``.
+        ``(2, 3, side, side)``.
     """
     whole = F.interpolate(
         image[None], size=(side, side), mode="bilinear", antialias=True, align_corners=False
     )
     start = (image.shape[-1] - side) // 2
     centre = image[None, :, start : start + side, start : start + side]
-    upright = torch.cat([whole, centre])
-    return torch.cat([upright, upright.flip(-1)])
+    return torch.cat([whole.rot90(1, (-2, -1)), centre.flip(-1)])
 
 
 class FeatureExtractor:
     """Frozen backbone plus views; thread-safe, and the same for a scan alone as in a batch.
 
-    One scan's four views make one forward pass, so no result depends on which other scans were asked for
-    (and on a CPU four images fit its caches better than forty).
+    One scan's views make one forward pass, so no result depends on which other scans were asked for
+    (and on a CPU two images fit its caches better than forty).
 
     Args:
         backbone: a loaded backbone.
@@ -133,7 +134,7 @@ class FeatureExtractor:
         return torch.stack(rows) if rows else torch.empty(0, sum(self.blocks))
 
     def maps(self, scans: Sequence[Scan], start: str, *, progress: Progress = silent) -> Tensor:
-        """What stage ``start`` takes for each view: ``(n, 4, C, h, w)`` float16 on the CPU, views as in `stack`.
+        """What stage ``start`` takes for each view: ``(n, 2, C, h, w)`` float16 on the CPU, views as in `stack`.
 
         Raises:
             ModelError: the backbone has no such stage.
@@ -196,7 +197,7 @@ class FeatureExtractor:
         return self.trunk.statistics(self.stack(scan).to(self.device)).mean(dim=0).cpu()
 
     def stack(self, scan: Scan) -> Tensor:
-        """The normalised views of one scan, ``(4, 3, side, side)`` on the CPU."""
+        """The normalised views of one scan, ``(2, 3, side, side)`` on the CPU."""
         card = self.backbone.card
         image = torch.from_numpy(model_image(scan, round(card.side * MARGIN)))
         return card.normalise(views(image, card.side)).contiguous(memory_format=torch.channels_last)

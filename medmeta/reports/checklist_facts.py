@@ -9,7 +9,7 @@ from medmeta.reports import words
 
 PREPROCESSING = (
     "Each file is decoded, checked and turned into one range of intensities; the central frame is read at 224 x 224 "
-    "pixels in four views (whole, centre enlarged, each mirrored)."
+    "pixels in two views (the whole turned left by a quarter, and the centre enlarged and mirrored)."
 )
 DEIDENTIFIED = (
     "By an allow-list of sixteen technical tags (after PS3.15 Annex E); patients become keyed pseudonyms. Text "

@@ -14,6 +14,7 @@ from medmeta.evaluation.explain import _Reader, _whole, explain
 from medmeta.learners.frozen import FrozenTaskModel
 from medmeta.learners.registry import load_extractor, make_learner
 from medmeta.learners.ridge import ridge
+from medmeta.models.features import views
 from medmeta.models.map_statistics import map_statistics
 from medmeta.scans.scan import LabelledScan, Scan
 from medmeta.tasks.task import make_task
@@ -88,14 +89,24 @@ def test_wrong_names_are_refused(model: FrozenTaskModel) -> None:
 
 def test_views_are_laid_where_they_look() -> None:
     g = 4
-    views = np.zeros((4, g, g))
-    views[0, 0, 0] = 9.0  # whole, upper left
-    views[3, 0, 0] = 4.0  # centre, mirrored: upper right of the centre
-    picture = _whole(views)
+    heat = np.zeros((2, g, g))
+    heat[0, g - 1, 0] = 9.0  # whole, turned left: what is lower left there is upper left in the picture
+    heat[1, 0, 0] = 4.0  # centre, mirrored: upper right of the centre
+    picture = _whole(heat)
     assert picture.shape == (12, 12)
     assert picture.sum() == pytest.approx(13.0)
     assert (picture[:3, :3] == 1.0).all()
     assert (picture[2:4, 8:10] == 1.0).all()
+
+
+@pytest.mark.parametrize(("row", "column"), [(2, 3), (20, 4), (11, 14)])
+def test_a_spot_of_the_views_is_laid_where_it_is_in_the_picture(row: int, column: int) -> None:
+    """A lit pixel of an image is looked at by both views, and laid back over itself."""
+    image = torch.zeros(3, 24, 24)
+    image[:, row, column] = 1.0
+    picture = _whole(views(image, 16)[:, 0].double().numpy())
+    found = np.argwhere(picture == picture.max()).mean(axis=0) * 24 / 48
+    assert found == pytest.approx([row + 0.25, column + 0.25], abs=1.0)
 
 
 def test_another_root_changes_no_statistic() -> None:

@@ -24,7 +24,7 @@ from medmeta.learners.lpft import lpft
 from medmeta.learners.maml import maml
 from medmeta.learners.reptile import reptile
 from medmeta.learners.tuned import TunedTaskModel, load_tuned
-from medmeta.models.features import FeatureExtractor
+from medmeta.models.features import VIEWS, FeatureExtractor
 from medmeta.models.functional import TailClassifier, balanced_cross_entropy
 from medmeta.models.staged import Tail
 from medmeta.scans.scan import LabelledScan, Scan
@@ -238,20 +238,20 @@ def test_maps_are_what_the_stage_takes_and_are_remembered(extractor: FeatureExtr
 
     counting = Counting(fresh.backbone, torch.device("cpu"))
     maps = counting.maps(QUERY[:3], "conv2")
-    assert maps.shape == (3, 4, 6, 8, 8)
+    assert maps.shape == (3, VIEWS, 6, 8, 8)
     assert maps.dtype == torch.float16
     one_by_one = [fresh.trunk.run(view[None], stop="conv2")[0] for view in fresh.stack(QUERY[1])]
     torch.testing.assert_close(maps[1].float(), torch.stack(one_by_one), atol=5e-3, rtol=2e-3)
     assert torch.equal(counting.maps(QUERY[2:0:-1], "conv2"), maps[[2, 1]])
     assert len(seen) == 3
-    assert counting.maps(QUERY[:1], "conv3").shape == (1, 4, 8, 4, 4)
+    assert counting.maps(QUERY[:1], "conv3").shape == (1, VIEWS, 8, 4, 4)
     assert len(seen) == 4
     with pytest.raises(ModelError, match="no stage called 'conv9'"):
         counting.maps(QUERY[:1], "conv9")
 
 
 def test_maps_beyond_the_limit_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = 4 * 6 * 8 * 8 * 2  # bytes of a scan's maps
+    one = VIEWS * 6 * 8 * 8 * 2  # bytes of a scan's maps
     monkeypatch.setattr("medmeta.models.features.MAP_BYTES", 2 * one + 1)
     bounded = tiny_extractor()
     bounded.maps(QUERY[:5], "conv2")

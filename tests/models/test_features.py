@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from medmeta.models.backbones import load_backbone
-from medmeta.models.features import FeatureExtractor, views
+from medmeta.models.features import VIEWS, FeatureExtractor, views
 from medmeta.scans.scan import Scan
 
 
@@ -24,14 +24,18 @@ def scans() -> list[Scan]:
     return [Scan(f"s{i}", random.integers(0, 4000, (1, 90, 120), dtype=np.uint16), f"g{i}") for i in range(5)]
 
 
-def test_views_are_the_whole_and_the_centre_each_mirrored() -> None:
-    image = torch.arange(3 * 8 * 8, dtype=torch.float32).reshape(3, 8, 8)
+def test_views_are_the_whole_turned_left_and_the_centre_mirrored() -> None:
+    image = torch.zeros(3, 9, 9)
+    image[:, 0, 8] = 1.0  # upper right
+    image[:, 2, 2] = 1.0  # upper left of the centre
     found = views(image, 6)
-    assert found.shape == (4, 3, 6, 6)
-    assert torch.equal(found[1], image[:, 1:7, 1:7])
-    assert torch.equal(found[2], found[0].flip(-1))
-    assert torch.equal(found[3], found[1].flip(-1))
-    assert found[0].mean().item() == pytest.approx(image.mean().item(), rel=1e-3)
+    assert found.shape == (VIEWS, 3, 6, 6)
+    assert found[0, 0, 0, 0] > 0.3  # turned left, the upper right corner is the upper left one
+    assert found[0, 0, 0, 5] == found[0, 0, 5, 5] == 0.0
+    assert torch.equal(found[1], image[:, 1:7, 1:7].flip(-1))
+    assert found[1, 0, 1, 4] == 1.0
+    even = torch.arange(3 * 8 * 8, dtype=torch.float32).reshape(3, 8, 8)
+    assert views(even, 6)[0].mean().item() == pytest.approx(even.mean().item(), rel=1e-3)
 
 
 def test_a_scan_alone_equals_the_scan_in_a_batch_to_the_bit(
@@ -43,7 +47,7 @@ def test_a_scan_alone_equals_the_scan_in_a_batch_to_the_bit(
     assert torch.equal(fresh.extract(scans[::-1]), batch.flip(0))
 
 
-def test_the_average_is_over_the_four_views(extractor: FeatureExtractor, scans: list[Scan]) -> None:
+def test_the_average_is_over_the_views(extractor: FeatureExtractor, scans: list[Scan]) -> None:
     one_by_one = [extractor.forward(view[None]) for view in extractor.stack(scans[0])]
     torch.testing.assert_close(
         extractor.extract(scans[:1])[0], torch.cat(one_by_one).mean(dim=0), atol=1e-5, rtol=0
