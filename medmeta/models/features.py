@@ -63,6 +63,21 @@ class Memory:
                 self._total -= self._weigh(self._kept.popitem(last=False)[1])
 
 
+class PairedMemory:
+    """Two memories as one, of rows that hold the first's ``size`` values and then the second's."""
+
+    def __init__(self, first: Memory, second: Memory, size: int) -> None:
+        self._first, self._second, self._size = first, second, size
+
+    def recall(self, key: Hashable) -> Tensor | None:
+        first, second = self._first.recall(key), self._second.recall(key)
+        return None if first is None or second is None else torch.cat([first, second])
+
+    def keep(self, key: Hashable, value: Tensor) -> None:
+        self._first.keep(key, value[: self._size].clone())
+        self._second.keep(key, value[self._size :].clone())
+
+
 def views(image: Tensor, side: int) -> Tensor:
     """Two looks as unlike as can be: the whole image turned left by a quarter, and its centre enlarged and mirrored.
 
@@ -130,8 +145,31 @@ class FeatureExtractor:
 
         The features of `extract` are their first block: one pass of the network gives both.
         """
-        rows = self._side_by_side(scans, self._known, _key, self._compute, progress)
+        rows = self._side_by_side(
+            scans, self._known, _key, lambda scan: self._row(self.stack(scan)), progress
+        )
         return torch.stack(rows) if rows else torch.empty(0, sum(self.blocks))
+
+    def statistics_beside(
+        self, other: FeatureExtractor, scans: Sequence[Scan], *, progress: Progress = silent
+    ) -> Tensor:
+        """`statistics` of this extractor, then of another whose trunk takes the same views: each scan is prepared once.
+
+        Returns:
+            ``(n, sum(blocks) + sum(other.blocks))`` float32 on the CPU.
+        """
+        both, size = (self, other), sum(self.blocks)
+
+        def compute(scan: Scan) -> Tensor:
+            prepared, key = self.stack(scan), _key(scan)
+            known = [each._known.recall(key) for each in both]
+            return torch.cat(
+                [each._row(prepared) if row is None else row for each, row in zip(both, known, strict=True)]
+            )
+
+        memory = PairedMemory(self._known, other._known, size)
+        rows = self._side_by_side(scans, memory, _key, compute, progress)
+        return torch.stack(rows) if rows else torch.empty(0, size + sum(other.blocks))
 
     def maps(self, scans: Sequence[Scan], start: str, *, progress: Progress = silent) -> Tensor:
         """What stage ``start`` takes for each view: ``(n, 2, C, h, w)`` float16 on the CPU, views as in `stack`.
@@ -171,7 +209,7 @@ class FeatureExtractor:
     def _side_by_side(
         self,
         scans: Sequence[Scan],
-        memory: Memory,
+        memory: Memory | PairedMemory,
         key: Callable[[Scan], Hashable],
         compute: Callable[[Scan], Tensor],
         progress: Progress,
@@ -193,8 +231,8 @@ class FeatureExtractor:
         return [row for row in rows if row is not None]
 
     @torch.no_grad()
-    def _compute(self, scan: Scan) -> Tensor:
-        return self.trunk.statistics(self.stack(scan).to(self.device)).mean(dim=0).cpu()
+    def _row(self, prepared: Tensor) -> Tensor:
+        return self.trunk.statistics(prepared.to(self.device)).mean(dim=0).cpu()
 
     def stack(self, scan: Scan) -> Tensor:
         """The normalised views of one scan, ``(2, 3, side, side)`` on the CPU."""

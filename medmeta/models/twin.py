@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from medmeta.errors import ModelError
 from medmeta.models.backbones import load_backbone
 from medmeta.models.feature_space import embed
 from medmeta.models.features import FeatureExtractor
-from medmeta.progress import Progress, part, silent
+from medmeta.progress import Progress, silent
 from medmeta.scans.scan import Scan
 
 #: The trunk that was tuned on the meta-train sets, by the original's name.
@@ -52,9 +51,7 @@ class TwinExtractor:
 
     def extract(self, scans: Sequence[Scan], *, progress: Progress = silent) -> Tensor:
         """Statistics of both, ``(n, sum(blocks))`` float32 on the CPU."""
-        first = self.original.statistics(scans, progress=part(progress, 0.0, 0.5))
-        second = self.medical.statistics(scans, progress=part(progress, 0.5, 1.0))
-        return torch.cat([first, second], dim=1)
+        return self.original.statistics_beside(self.medical, scans, progress=progress)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ SHIPS = pytest.mark.skipif(not SHIPPED.exists(), reason="no meta-model has been 
 class Planted(FeatureExtractor):
     """Features made from the scan's first pixels instead of the network, so that the right answer is known."""
 
-    def _compute(self, scan: Scan) -> Tensor:
+    def stack(self, scan: Scan) -> Tensor:
         random = torch.Generator().manual_seed(int(scan.pixels[0, 0, 1]))
         noise = torch.rand(sum(self.blocks), generator=random)
         signal = []
@@ -40,6 +40,9 @@ class Planted(FeatureExtractor):
             block[start : start + max(1, 60 * size // self.size)] = 1.0
             signal.append(block)
         return noise + torch.cat(signal)
+
+    def _row(self, prepared: Tensor) -> Tensor:
+        return prepared
 
 
 @pytest.fixture(scope="module")

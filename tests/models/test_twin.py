@@ -14,6 +14,7 @@ from medmeta.models import twin
 from medmeta.models.backbones import Backbone
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.twin import TwinExtractor, TwinSpace
+from medmeta.scans.scan import Scan
 
 SCANS = [scan(kind, i) for kind in range(3) for i in range(2)]
 #: Mean, deviation and maximum of each stage's channels, and their covariances.
@@ -60,6 +61,36 @@ def test_the_originals_features_come_first(both: TwinExtractor) -> None:
     other = FeatureExtractor(other_backbone(), torch.device("cpu"))
     assert torch.equal(found[:, half:], other.statistics(SCANS))
     assert not torch.equal(found[:, half:], found[:, :half])
+
+
+def test_a_scan_is_prepared_once_for_both_and_looked_at_by_each_once(
+    both: TwinExtractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = TwinExtractor(tiny_extractor(), FeatureExtractor(other_backbone(), torch.device("cpu")))
+    prepared, looked = list[Scan](), list[FeatureExtractor]()
+    stack, row = FeatureExtractor.stack, FeatureExtractor._row
+
+    def counting_stack(self: FeatureExtractor, scan: Scan) -> torch.Tensor:
+        prepared.append(scan)
+        return stack(self, scan)
+
+    def counting_row(self: FeatureExtractor, views: torch.Tensor) -> torch.Tensor:
+        looked.append(self)
+        return row(self, views)
+
+    alone = both.original.statistics(SCANS[:1])
+    monkeypatch.setattr(FeatureExtractor, "stack", counting_stack)
+    monkeypatch.setattr(FeatureExtractor, "_row", counting_row)
+    found = both.extract(SCANS)
+    assert len(prepared) == len(SCANS)
+    assert looked.count(both.original) == len(SCANS) - 1  # the first was known to it
+    assert looked.count(both.medical) == len(SCANS)
+    assert torch.equal(found[:1, : sum(SIZES)], alone)
+    assert torch.equal(both.extract(SCANS[::-1]), found.flip(0))
+    assert torch.equal(both.medical.statistics(SCANS), found[:, sum(SIZES) :])
+    assert len(prepared) == len(SCANS)
+    assert torch.equal(expected.extract(SCANS), found)
+    assert both.extract([]).shape == (0, sum(both.blocks))
 
 
 def test_the_second_trunk_is_loaded_once(both: TwinExtractor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_scans_are_looked_at_with_both_trunks_so_that_adapting_need_not(tmp_path
     assert torch.equal(torch.tensor(engine.looks()[scans[0].id]), plain[0].half())
     asked = []
     for each in (extractor, extractor.companion(lambda: None)):
-        each._compute = asked.append
+        each._row = asked.append
     make_learner("default", extractor).look(scans)
     assert asked == []
 
