@@ -81,8 +81,7 @@ class PairedMemory:
 def views(image: Tensor, side: int) -> Tensor:
     """Two looks as unlike as can be: the whole image turned left by a quarter, and its centre enlarged and mirrored.
 
-    Each shows what the other does not: on left-out data sets two come within half a point of four upright and mirrored
-    ones, in half the time.
+    Each shows what the other does not, so that two come close to four upright and mirrored ones, in half the time.
 
     Args:
         image: ``(3, s, s)`` float32 in [0, 1] with ``s >= side``.
