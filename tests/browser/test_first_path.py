@@ -19,6 +19,7 @@ from workbench import (
     adapt,
     class_counts,
     click_cell,
+    click_mark,
     create_task,
     downloaded,
     listed_cases,
@@ -89,14 +90,7 @@ def check_report(browser: Browser, report: bytes, run: Adapted, path: Path) -> N
     # Every figure is drawn: what is drawn later would move the matrix away from under the mouse.
     expect(page.locator(".plot:not(:has(.main-svg))")).to_have_count(0, timeout=60_000)
     files = run.cell(0, 0)
-    point = page.locator("#plot-confusion .scatterlayer .point").first
-    point.scroll_into_view_if_needed()
-    box = point.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
-    page.wait_for_timeout(300)  # plotly asks at most every so often what is under the mouse
-    page.mouse.down()
-    page.mouse.up()
+    click_mark(page, page.locator("#plot-confusion .scatterlayer .point").first)
     name = run.evaluation["classes"][0]
     expect(page.locator("#filter-text")).to_have_text(f"{len(files)} scans of “{name}” predicted as “{name}”")
     expect(page.locator("tr[data-cell]:visible")).to_have_count(len(files))

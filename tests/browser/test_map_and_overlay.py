@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from playwright.sync_api import Page, expect
-from workbench import LONG, Adapted, Server, listed_cases, open_page, settle
+from workbench import LONG, Adapted, Server, click_mark, listed_cases, open_page, settle
 
 
 def click_point(page: Page, run: Adapted, file: str) -> None:
@@ -17,11 +17,8 @@ def click_point(page: Page, run: Adapted, file: str) -> None:
         order.append("star")
     chart = page.get_by_test_id("stPlotlyChart").filter(has_text="Second direction")
     mark = chart.locator(".scatterlayer .point").nth(order.index(file))
-    mark.scroll_into_view_if_needed()
     settle(page)
-    box = mark.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    click_mark(page, mark)
 
 
 def apart(run: Adapted) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from browser_scans import write, zipped
-from playwright.sync_api import ConsoleMessage, Page, Request, TimeoutError, expect
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, TimeoutError, expect
 
 #: Milliseconds a background job may take where all of CI runs on two slow cores.
 LONG = 180_000
@@ -252,12 +252,28 @@ def click_cell(page: Page, evaluation: Mapping[str, Any], true: int, predicted: 
         page.get_by_test_id("stPlotlyChart").filter(has_text="True label").locator(".scatterlayer .point")
     )
     expect(points).to_have_count(len(classes) ** 2)
-    point = points.nth(true * len(classes) + predicted)
-    point.scroll_into_view_if_needed()
     settle(page)
-    box = point.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    click_mark(page, points.nth(true * len(classes) + predicted))
+
+
+def click_mark(page: Page, mark: Locator) -> None:
+    """Bring the mouse onto a mark of a plot and press once neither moves, as a person does.
+
+    What is drawn above a plot pushes it down, and plotly asks at most every so often what is under the mouse.
+    """
+    mark.scroll_into_view_if_needed()
+    place = None
+    for _ in range(20):
+        box = mark.bounding_box()
+        assert box is not None
+        if box == place:
+            page.mouse.down()
+            page.mouse.up()
+            return
+        place = box
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+        page.wait_for_timeout(300)
+    raise AssertionError("the plot does not come to rest")
 
 
 def listed_cases(page: Page, place: str) -> set[str]:
