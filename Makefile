@@ -10,8 +10,10 @@ run: $(VENV)/.run
 	@echo "MedMeta Workbench: http://localhost:$(PORT)   (stop with Ctrl-C)"
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
+# The browser's tests have the machine to themselves; the others share its cores, one thread each.
 test: $(VENV)/.test lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/browser; browser=$$?; \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/browser -n logical --dist loadfile && exit $$browser
 
 # Which lines no test runs; a third slower.
 coverage: $(VENV)/.test

@@ -41,7 +41,7 @@ NIFTI = struct.pack("<i", 348) + b"\0" * 340 + b"n+1\0"
         (picture("JPEG2000"), Kind.JPEG2000),
         (zipped({"a": b"b"}), Kind.ZIP),
         (zipped({}), Kind.ZIP),
-        (gzip.compress(NIFTI), Kind.GZIP),
+        (gzip.compress(NIFTI, mtime=0), Kind.GZIP),
         (NIFTI, Kind.NIFTI),
         (b"%PDF-1.4", Kind.PDF),
         (b"  <HTML><body>", Kind.HTML),
