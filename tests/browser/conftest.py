@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from browser_scans import CANARY, ct, mr, nuclear
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from workbench import (
     Adapted,
     NewWindow,
@@ -32,8 +32,6 @@ from workbench import (
 from medmeta.workspace.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Milliseconds until what is waited for must be on a page; a slow machine draws a plot in ten seconds.
-WAIT = 60_000
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",
@@ -86,7 +84,6 @@ def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactor
         pytest.skip(missing)
     pytestconfig.stash[SHOTS] = tmp_path_factory.mktemp("screenshots")
     pytestconfig.stash[PAGES] = []
-    expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
         yield launched
@@ -156,7 +153,7 @@ def open_window(browser: Browser, server: Server, watch: Watch, pytestconfig: py
         context: BrowserContext = browser.new_context(
             **{"viewport": {"width": 1440, "height": 1000}, "accept_downloads": True} | options
         )
-        context.set_default_timeout(WAIT)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         watch.follow(page)
         pytestconfig.stash[PAGES].append(page)

@@ -88,7 +88,7 @@ def check_report(browser: Browser, report: bytes, run: Adapted, path: Path) -> N
     page.goto(path.as_uri())
     expect(page.locator("#headline .headline")).to_have_text(run.headline)
     # Every figure is drawn: what is drawn later would move the matrix away from under the mouse.
-    expect(page.locator(".plot:not(:has(.main-svg))")).to_have_count(0)
+    expect(page.locator(".plot:not(:has(.main-svg))")).to_have_count(0, timeout=60_000)
     files = run.cell(0, 0)
     click_mark(page, page.locator("#plot-confusion .scatterlayer .point").first)
     name = run.evaluation["classes"][0]

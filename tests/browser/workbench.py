@@ -251,7 +251,8 @@ def click_cell(page: Page, evaluation: Mapping[str, Any], true: int, predicted: 
     points = (
         page.get_by_test_id("stPlotlyChart").filter(has_text="True label").locator(".scatterlayer .point")
     )
-    expect(points).to_have_count(len(classes) ** 2)
+    # Plots come in after the page's last heading, on a slow machine by ten seconds.
+    expect(points).to_have_count(len(classes) ** 2, timeout=60_000)
     settle(page)
     click_mark(page, points.nth(true * len(classes) + predicted))
 
