@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 
@@ -52,14 +53,20 @@ def look_at(page: Page, server: Server, task_id: str, name: str) -> Locator:
 def drawn(page: Page, pane: Locator, rows: int, columns: int) -> NDArray[np.uint8]:
     """The canvas as the screen shows it, cut to the middle where a picture of this size lies at 1:1."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    values = pane.locator("canvas").evaluate(
+    # As base64: a list of numbers takes a second a picture on its way out of the browser.
+    told = pane.locator("canvas").evaluate(
         """(canvas, [rows, columns]) => {
             const left = Math.round((canvas.width - columns) / 2), top = Math.round((canvas.height - rows) / 2);
-            return [...canvas.getContext("2d").getImageData(left, top, columns, rows).data];
+            const { data } = canvas.getContext("2d").getImageData(left, top, columns, rows);
+            return new Promise(done => {
+                const reader = new FileReader();
+                reader.onload = () => done(reader.result.split(",")[1]);
+                reader.readAsDataURL(new Blob([data]));
+            });
         }""",
         [rows, columns],
     )
-    picture = np.array(values, np.uint8).reshape(rows, columns, 4)
+    picture = np.frombuffer(base64.b64decode(told), np.uint8).reshape(rows, columns, 4)
     assert (picture[..., 3] == 255).all()
     return picture[..., :3]
 
