@@ -10,14 +10,10 @@ run: $(VENV)/.run
 	@echo "MedMeta Workbench: http://localhost:$(PORT)   (stop with Ctrl-C)"
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
-# The browser's tests go first; the others, a process a core with one thread each, take what those leave of the
-# processor, and are shown after them.
+# The browser's tests have the machine to themselves; the others share its cores, one thread each.
 test: $(VENV)/.test lint types
-	@shown=$$(mktemp); \
-	OMP_NUM_THREADS=1 nice -n 10 $(BIN)/python -m pytest --ignore tests/browser -n logical --dist loadfile >$$shown 2>&1 & \
-	others=$$!; trap 'kill $$others 2>/dev/null; rm -f $$shown' EXIT; trap 'exit 130' INT TERM; \
 	$(BIN)/python -m pytest tests/browser; browser=$$?; \
-	wait $$others; rest=$$?; cat $$shown; exit $$((browser | rest))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/browser -n logical --dist loadfile && exit $$browser
 
 # Which lines no test runs; a third slower.
 coverage: $(VENV)/.test
