@@ -39,7 +39,7 @@ OUT_OF_DOMAIN = 2.0
 #: Below this lead of the first over the second class the answer is open.
 LEAST_LEAD = 0.05
 NEIGHBOURS = 3
-FORMAT = "medmeta task model 3"
+FORMAT = "medmeta task model 4"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,8 @@
 """What is kept of a stage's map once its place in the image is given up: first and second moments, and the largest.
 
-Means see what is there, deviations and covariances texture, and maxima the small finding that a mean drowns.
+Means see what is there, deviations and covariances texture, and maxima the small finding that a mean drowns. All but
+the means are taken in overlapping windows and then averaged: one odd corner does not rule the whole picture, and
+the middle, where what is asked about usually lies, counts more than the edges.
 """
 
 from __future__ import annotations
@@ -13,6 +15,10 @@ from torch import Tensor
 
 #: Directions of channel space whose covariances are taken; all channels where there are fewer.
 DIRECTIONS = 32
+#: Sides of a window, as a share of the map's.
+WINDOW = 4 / 7
+#: Windows side by side along each axis, from edge to edge.
+WINDOWS = 3
 
 
 def statistic_sizes(channels: int) -> tuple[int, ...]:
@@ -21,8 +27,20 @@ def statistic_sizes(channels: int) -> tuple[int, ...]:
     return channels, channels, channels, k * (k + 1) // 2
 
 
+def windows(maps: Tensor) -> Tensor:
+    """Nine overlapping windows of maps ``(n, C, rows, columns)``: ``(9 * n, C, p, q)``, window by window."""
+    down, across = _places(maps.shape[2]), _places(maps.shape[3])
+    return torch.cat([maps[:, :, rows, columns] for rows in down for columns in across])
+
+
+def _places(size: int) -> list[slice]:
+    side = max(1, round(WINDOW * size))
+    starts = [round(place * (size - side) / (WINDOWS - 1)) for place in range(WINDOWS)]
+    return [slice(start, start + side) for start in starts]
+
+
 def map_statistics(maps: Tensor, root: Callable[[Tensor], Tensor] = torch.sqrt) -> tuple[Tensor, ...]:
-    """Mean, deviation and maximum of each channel over space, and the channels' covariances.
+    """Mean of each channel over space; and deviation, maximum and covariances of the channels, averaged over `windows`.
 
     The covariances are a compact bilinear pooling (Gao et al. 2016, arXiv:1511.06062), here over orthonormal
     directions, and their signed roots are taken, which keeps single large ones from ruling (Lin et al. 2015,
@@ -35,15 +53,16 @@ def map_statistics(maps: Tensor, root: Callable[[Tensor], Tensor] = torch.sqrt) 
     Returns:
         ``(n, C)`` three times and ``(n, k * (k + 1) / 2)``, the upper triangle row by row.
     """
-    mean = maps.mean(dim=(2, 3))
-    deviation = root(maps.var(dim=(2, 3), correction=0))
-    spread = (maps - mean[:, :, None, None]).flatten(2)
+    parts = windows(maps)
+    spread = (parts - parts.mean(dim=(2, 3), keepdim=True)).flatten(2)
+    deviation = root(spread.square().mean(dim=2))
     if maps.shape[1] > DIRECTIONS:
         spread = cosines(maps.shape[1], DIRECTIONS).to(maps) @ spread
     covariance = spread @ spread.mT / spread.shape[2]
     rows, columns = torch.triu_indices(covariance.shape[1], covariance.shape[1], device=maps.device)
     pairs = covariance[:, rows, columns]
-    return mean, deviation, maps.amax(dim=(2, 3)), pairs.sign() * root(pairs.abs())
+    found = (deviation, parts.amax(dim=(2, 3)), pairs.sign() * root(pairs.abs()))
+    return maps.mean(dim=(2, 3)), *(each.view(-1, len(maps), each.shape[1]).mean(dim=0) for each in found)
 
 
 def cosines(size: int, count: int) -> Tensor:

@@ -13,7 +13,7 @@ from medmeta.errors import ModelError
 from medmeta.models import weights
 from medmeta.models.meta_model import MetaModel, Parts
 
-FORMAT = "medmeta meta-model 1"
+FORMAT = "medmeta meta-model 2"
 
 
 def write_meta_model(path: Path, model: MetaModel, card: Mapping[str, Any]) -> str:
