@@ -38,7 +38,7 @@ def labelling(context: Context, task: TaskInfo, role: Role, footer: Callable[[],
         shown = filtered(everything, names)
     with class_side:
         _new_class(extra, names)
-    ranked = _suggested(context, task, everything) if role == "support" else []
+    ranked = _suggested(context, task, everything, at) if role == "support" else []
     shown_ids = {scan.id for scan in shown}
     ranked = [each for each in ranked if each.volume.id in shown_ids]
     first = {each.volume.id: place for place, each in enumerate(ranked)}
@@ -137,8 +137,11 @@ def _new_class(extra: list[str], names: Sequence[str]) -> None:
         st.rerun(scope="fragment")
 
 
-def _suggested(context: Context, task: TaskInfo, everything: Sequence[Volume]) -> list[Suggestion]:
-    """Offer to ask the latest model which scans it is least sure of, and its answer."""
+def _suggested(context: Context, task: TaskInfo, everything: Sequence[Volume], at: str) -> list[Suggestion]:
+    """Offer to ask the latest model which scans it is least sure of, and its answer.
+
+    A new answer takes the scan on screen (session state ``at``) away, so that the one of most doubt comes.
+    """
     runs = [job for job in context.jobs.jobs(task.id, "adapt") if job.state == "done"]
     without = sum(scan.label is None for scan in everything)
     latest = next(iter(context.jobs.jobs(task.id, "rank")), None)
@@ -170,7 +173,10 @@ def _suggested(context: Context, task: TaskInfo, everything: Sequence[Volume]) -
         work = rank_work(context.store, task.id, context.jobs.result(runs[0]), context.engine.extractor)
         context.jobs.submit("rank", task.id, work, {"run": runs[0].id})
         st.rerun()
-    if ranked:
+    if ranked and latest is not None:
+        if st.session_state.get(f"{at}-ranked") != latest.id:
+            st.session_state[f"{at}-ranked"] = latest.id
+            st.session_state.pop(at, None)
         st.caption(f":material/lightbulb: {count(len(ranked), 'scan')} in the order of the model's doubt")
     return ranked
 
