@@ -9,6 +9,7 @@ import pytest
 from medmeta.ui import labelling
 from medmeta.ui.guard import Context
 from medmeta.ui.label_keys import LETTERS, label_keys
+from medmeta.workspace.reading import Reading
 from medmeta.workspace.store import Store
 from medmeta.workspace.volumes import volumes
 
@@ -88,3 +89,31 @@ def test_the_queue_may_be_shorter_than_the_task(table):
     rows = table.rows()
     assert labelling.following(rows[1:3], rows[0].id) == rows[1].id
     assert labelling.following([], rows[0].id) == rows[0].id
+
+
+def test_an_answer_brings_the_scan_of_most_doubt_once_and_then_leaves_the_screen_alone(table, monkeypatch):
+    rows, jobs, seen = table.rows(), [], []
+    readings = [
+        Reading(row.key.scan_id, row.key.file, ("a", "b"), "a", (p, 1 - p), False, False, ())
+        for row, p in zip(rows, (0.9, 0.8, 0.5, 0.6), strict=True)
+    ]
+    monkeypatch.setattr(labelling, "load_readings", lambda folder: readings)
+    monkeypatch.setattr(labelling, "show", lambda context, current, *rest, **more: seen.append(current.id))
+    board = SimpleNamespace(
+        jobs=lambda task_id, kind: [job for job in jobs if job.kind == kind], result=lambda job: None
+    )
+    context = Context(table.store, board, None, None)
+
+    def draw():
+        labelling.labelling.__wrapped__(context, table.task, "support", lambda: None)
+        return seen[-1] - rows[0].id
+
+    assert draw() == 0
+    done = {"live": False, "state": "done", "params": {"run": "r"}}
+    jobs += [SimpleNamespace(kind="adapt", id="r", **done), SimpleNamespace(kind="rank", id="one", **done)]
+    assert draw() == 2
+    table.state[f"label-at-{table.task.id}-support"] = rows[1].id  # the person went on
+    assert draw() == 1
+    jobs[1].id = "two"
+    table.store.set_label(table.task.id, rows[2].ids, "a")
+    assert draw() == 3
