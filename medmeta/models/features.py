@@ -22,7 +22,7 @@ from medmeta.scans.scan import Scan
 #: The scan is read at this multiple of the network's side, of which one view takes the centre.
 MARGIN = 3 / 2
 #: Raised whenever the same scan and weights give other features, so that kept ones are not mistaken for them.
-READING = 3
+READING = 4
 VIEWS = 2
 #: Bytes of maps kept; a scan's maps take 38 KB where ``conv6`` of the default backbone starts.
 MAP_BYTES = 1 << 30

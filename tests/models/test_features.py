@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from medmeta.models.backbones import load_backbone
-from medmeta.models.features import VIEWS, FeatureExtractor, views
+from medmeta.models.features import READING, VIEWS, FeatureExtractor, views
 from medmeta.scans.scan import Scan
 
 
@@ -82,3 +82,19 @@ def test_only_so_many_are_remembered(extractor: FeatureExtractor, scans: list[Sc
 
 def test_nothing_gives_an_empty_table(extractor: FeatureExtractor) -> None:
     assert extractor.extract([]).shape == (0, 1280)
+
+
+def test_what_is_kept_is_of_this_reading() -> None:
+    """Features kept on disk are told apart by `READING`: whoever changes them raises it, and both below."""
+    rows, columns = np.mgrid[0:96, 0:120]
+    pixels = 1000 + 400 * np.sin(rows / 7) * np.cos(columns / 11) + 3 * columns
+    extractor = FeatureExtractor(load_backbone("efficientnet_lite0"), torch.device("cpu"))
+    row = extractor.statistics([Scan("s", pixels.astype(np.uint16)[None], "g")])[0]
+    assert READING == 4
+    assert [block.abs().mean().item() for block in row.split(extractor.blocks)] == pytest.approx(
+        [
+            *(0.1049, 0.0850, 0.3013, 0.1068, 2.8630, 2.2973, 5.0829, 0.9353),
+            *(2.5236, 3.6599, 8.1777, 1.3460, 4.3611, 3.6414, 10.4872, 1.7040),
+        ],
+        rel=5e-3,
+    )
