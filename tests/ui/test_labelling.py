@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from medmeta.ui import labelling
 from medmeta.ui.guard import Context
@@ -28,20 +29,26 @@ def test_keys_are_distinct_and_leave_the_viewers_own_alone():
 
 
 @pytest.fixture
-def table(tmp_path, monkeypatch):
+def filled(tmp_path):
     from helpers import stripes
 
     store = Store(tmp_path / "workspace")
     task_id = store.create_task("t")
     store.add_uploads(task_id, [(f"{n}.png", stripes(n, upright=True)) for n in range(4)])
+    return store, store.find_task(task_id)
+
+
+@pytest.fixture
+def table(filled, monkeypatch):
+    store, task = filled
     state = {}
     monkeypatch.setattr(labelling.st, "session_state", state)
     return SimpleNamespace(
         store=store,
-        task=store.find_task(task_id),
+        task=task,
         context=Context(store, None, None, None),
         state=state,
-        rows=lambda: volumes(store.entries(task_id)),
+        rows=lambda: volumes(store.entries(task.id)),
     )
 
 
@@ -91,8 +98,15 @@ def test_the_queue_may_be_shorter_than_the_task(table):
     assert labelling.following([], rows[0].id) == rows[0].id
 
 
-def test_an_answer_brings_the_scan_of_most_doubt_once_and_then_leaves_the_screen_alone(table, monkeypatch):
-    rows, jobs, seen = table.rows(), [], []
+def screen(context, task):
+    from medmeta.ui.labelling import labelling
+
+    labelling(context, task, "support", lambda: None)
+
+
+def test_an_answer_brings_the_scan_of_most_doubt_once_and_then_leaves_the_screen_alone(filled, monkeypatch):
+    store, task = filled
+    rows, jobs, seen = volumes(store.entries(task.id)), [], []
     readings = [
         Reading(row.key.scan_id, row.key.file, ("a", "b"), "a", (p, 1 - p), False, False, ())
         for row, p in zip(rows, (0.9, 0.8, 0.5, 0.6), strict=True)
@@ -102,18 +116,19 @@ def test_an_answer_brings_the_scan_of_most_doubt_once_and_then_leaves_the_screen
     board = SimpleNamespace(
         jobs=lambda task_id, kind: [job for job in jobs if job.kind == kind], result=lambda job: None
     )
-    context = Context(table.store, board, None, None)
+    app = AppTest.from_function(screen, args=(Context(store, board, None, task), task), default_timeout=60)
 
     def draw():
-        labelling.labelling.__wrapped__(context, table.task, "support", lambda: None)
+        app.run()
+        assert not app.exception
         return seen[-1] - rows[0].id
 
     assert draw() == 0
     done = {"live": False, "state": "done", "params": {"run": "r"}}
     jobs += [SimpleNamespace(kind="adapt", id="r", **done), SimpleNamespace(kind="rank", id="one", **done)]
     assert draw() == 2
-    table.state[f"label-at-{table.task.id}-support"] = rows[1].id  # the person went on
+    app.session_state[f"label-at-{task.id}-support"] = rows[1].id  # the person went on
     assert draw() == 1
     jobs[1].id = "two"
-    table.store.set_label(table.task.id, rows[2].ids, "a")
+    store.set_label(task.id, rows[2].ids, "a")
     assert draw() == 3
