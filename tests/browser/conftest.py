@@ -23,6 +23,7 @@ from workbench import (
     Server,
     Watch,
     adapt,
+    assert_no_trace,
     class_counts,
     create_task,
     relabel_unlabelled,
@@ -117,6 +118,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    assert_no_trace(made)
 
 
 def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from browser_scans import write, zipped
+from browser_scans import CANARY, write, zipped
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, TimeoutError, expect
 
 #: Milliseconds a background job may take where all of CI runs on two slow cores.
@@ -38,6 +38,16 @@ class Server:
                 "SELECT id, state FROM job WHERE task_id = ? AND kind = ?", (task_id, kind)
             )
             return dict(rows.fetchall())
+
+
+def assert_no_trace(server: Server) -> None:
+    """No identifying string in any file of the workspace, its name or the log, and no word of a crash there."""
+    files = [path for path in server.workspace.rglob("*") if path.is_file()]
+    found = [path.name for path in files if CANARY.encode() in path.read_bytes() or CANARY in path.name]
+    assert not found, f"files of the workspace: {found}"
+    log = server.log.read_text(encoding="utf-8", errors="replace")
+    assert CANARY not in log
+    assert "Traceback" not in log, log[-4000:]
 
 
 @dataclass(frozen=True)
