@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browser_scans import CANARY, ct
 from playwright.sync_api import Browser, Page, expect
-from workbench import LONG, Adapted, Server, downloaded, grid, open_page, settle, upload
+from workbench import LONG, Adapted, NewWindow, Server, downloaded, grid, open_page, settle, upload
 
 from medmeta.api import extractor
 from medmeta.learners.registry import make_learner
@@ -64,12 +64,16 @@ def test_the_slider_changes_counts_and_net_benefit(adapted: Adapted, page: Page,
     assert len(seen) > 1, "the thresholds must differ in what they bring"
 
 
-@pytest.fixture
-def report(adapted: Adapted, page: Page, server: Server, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def report(
+    adapted: Adapted, open_window: NewWindow, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    page = open_window()
     open_page(page, server, "Evaluate", task=adapted.task_id, job=adapted.job_id)
     page.get_by_role("heading", name="Take it with you").wait_for()
-    path = tmp_path / "report.html"
+    path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_bytes(downloaded(page, "Report (HTML)"))
+    page.context.close()
     return path
 
 
