@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from medmeta.evaluation.in_turn import InTurn
 from medmeta.evaluation.intervals import CONFIDENCE, clustered_accuracy
 from medmeta.evaluation.result import CurvePoint, Growth, Interval, LearningCurve
-from medmeta.learners.base import Learner
+from medmeta.learners.base import Learner, TaskModel
 from medmeta.progress import Progress, silent
 from medmeta.tasks.task import Task
 
@@ -133,19 +134,21 @@ def learning_curve(
     tested = support if query is None else query
     table = _Units.of(tested, support.classes)
     hits = np.zeros((len(plan), len(table.labels)))
-    known: dict[tuple[int, ...], NDArray[np.float64]] = {}
     random = np.random.default_rng(seed)
-    done, steps = 0, repeats * parts * len(plan)
-    for _ in range(repeats):
-        for draw in _draws(by_class, parts, support, query, random):
-            for row, (grown, size) in enumerate(plan):
-                progress(done / steps, f"Learning curve: support {done + 1} of {steps}")
-                chosen = _support(support, draw, grown, size)
-                key = (*chosen, -1, *draw.test)
-                if key not in known:
-                    known[key] = _read(learner, support, chosen, tested, draw.test)
-                table.count(hits[row], known[key], draw.test)
-                done += 1
+    asked = [
+        (row, _support(support, draw, grown, size), draw.test)
+        for _ in range(repeats)
+        for draw in _draws(by_class, parts, support, query, random)
+        for row, (grown, size) in enumerate(plan)
+    ]
+    unique = list(dict.fromkeys((chosen, test) for _, chosen, test in asked))
+    models = InTurn(learner, [support.subset(chosen) for chosen, _ in unique])
+    known: dict[tuple[tuple[int, ...], tuple[int, ...]], NDArray[np.float64]] = {}
+    for number, (chosen, test) in enumerate(unique):
+        progress(number / len(unique), f"Learning curve: support {number + 1} of {len(unique)}")
+        known[chosen, test] = _read(models.next(), support, tested, test)
+    for row, chosen, test in asked:
+        table.count(hits[row], known[chosen, test], test)
     progress(1.0, "Learning curve measured")
     return table.curve(plan, hits / repeats, repeats)
 
@@ -191,11 +194,9 @@ def _support(support: Task, draw: _Draw, grown: int, size: int) -> tuple[int, ..
     return tuple(i for i, group in enumerate(support.groups) if group in taken)
 
 
-def _read(
-    learner: Learner, support: Task, chosen: Sequence[int], tested: Task, test: Sequence[int]
-) -> NDArray[np.float64]:
+def _read(model: TaskModel, support: Task, tested: Task, test: Sequence[int]) -> NDArray[np.float64]:
     """``(len(test), C)`` probabilities over the support's classes."""
-    prediction = learner.adapt(support.subset(chosen)).predict([tested.scans[i] for i in test])
+    prediction = model.predict([tested.scans[i] for i in test])
     spread = np.zeros((len(test), len(support.classes)))
     spread[:, [support.classes.index(label) for label in prediction.classes]] = prediction.probabilities
     return spread

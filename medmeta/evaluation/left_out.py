@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medmeta.errors import ModelError
+from medmeta.evaluation.in_turn import InTurn
 from medmeta.evaluation.result import Case
 from medmeta.learners.base import Learner, Prediction, TaskModel
 from medmeta.progress import Progress, part
@@ -45,6 +46,8 @@ def leave_out(
     found: list[dict[int, Case]] = [{} for _ in learners]
     patients = len(set(support.groups))
     done, steps = 0, len(folds) * len(learners)
+    rest = [support.subset(fold.train) for fold in folds if learnable(support, fold.train)]
+    models = [InTurn(learner, rest) for learner in learners]
     for number, fold in enumerate(folds, start=1):
         one_by_one = len(folds) == patients
         where = f"Patient {number} of {patients}" if one_by_one else f"Fold {number} of {len(folds)}"
@@ -55,7 +58,7 @@ def leave_out(
             if learnable(support, fold.train):
                 # Steps within a fold only ask whether to stop; the sentence stays the same.
                 steady = part(_sentence(progress, who), done / steps, (done + 1) / steps)
-                model = learner.adapt(support.subset(fold.train), progress=part(steady, 0.0, 0.9))
+                model = models[index].next(part(steady, 0.0, 0.9))
                 prediction = model.predict(scans, progress=part(steady, 0.9, 1.0))
                 answers = _spread(prediction, support.classes, len(scans), learner.name)
             else:

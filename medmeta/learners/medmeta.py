@@ -60,17 +60,33 @@ class MetaLearner:
             TaskError: all scans come from one group, so nothing can be left out to judge by.
             CancelledError: ``progress`` asked to stop.
         """
-        members = members_of(support)
-        z = self.space.embed(support.scans, progress=part(progress, 0.0, 0.9))
+        return self.adapt_all([support], progress=progress)[0]
+
+    def adapt_all(self, supports: Sequence[Task], *, progress: Progress = silent) -> list[FrozenTaskModel]:
+        """:meth:`adapt` to each support, in one pass: for many small ones much quicker than one after the other."""
+        members = [members_of(support) for support in supports]
+        tasks = []
+        for number, support in enumerate(supports):
+            share = part(progress, 0.9 * number / len(supports), 0.9 * (number + 1) / len(supports))
+            tasks.append(feature_task(support, self.space.embed(support.scans, progress=share)))
         progress(0.9, "Adapting the model")
-        task = feature_task(support, z)
         with one_thread():
-            stack = self.model.adapt(task)
-        distance = usual_distance(task.support, support.groups)
+            stacks = self.model.adapt_all(tasks)
+        models = [
+            FrozenTaskModel(
+                self.name,
+                support.classes,
+                stack,
+                task.support,
+                known,
+                usual_distance(task.support, support.groups),
+                self.extractor,
+                self.space,
+            )
+            for support, task, stack, known in zip(supports, tasks, stacks, members, strict=True)
+        ]
         progress(1.0, "Adapted")
-        return FrozenTaskModel(
-            self.name, support.classes, stack, task.support, members, distance, self.extractor, self.space
-        )
+        return models
 
 
 def feature_task(support: Task, z: torch.Tensor) -> FeatureTask:

@@ -93,6 +93,34 @@ def stretch(x: Tensor, basis: Tensor, gains: Tensor) -> Tensor:
     return x + (x @ basis * (gains - 1.0)) @ basis.T
 
 
+def primal(
+    x: Tensor,
+    along: Tensor,
+    dual: Tensor,
+    block_weights: Tensor,
+    gains: Tensor,
+    basis: Tensor,
+    blocks: Sequence[int],
+) -> Tensor:
+    """Weights on embedded features of F heads that stand as dual coefficients in the space of `kernel`.
+
+    Args:
+        x: ``(n, D)`` float64 embedded support.
+        along: ``(B, n, r)`` its components along the basis, as in `Grams`.
+        dual: ``(F, n, C)`` coefficients of each head.
+        block_weights, gains: ``(F, B)`` and ``(F, r)``, as in `kernel`.
+        basis: ``(D, r)``.
+
+    Returns:
+        ``(F, C, D)``.
+    """
+    scale = torch.stack([block_scale(weights, blocks) for weights in block_weights])[:, None]
+    shift = dual.mT @ torch.einsum("fb,bnr->fnr", block_weights, along) * (gains[:, None, :] ** 2 - 1.0)
+    # Head by head, so that equal heads have equal weights to the last bit.
+    plain, moved = dual.mT @ x.expand(len(dual), -1, -1), (basis.expand(len(dual), -1, -1) @ shift.mT).mT
+    return (plain * scale + moved) * scale
+
+
 #: Rows of a data set that the within-class covariance is taken over, evenly spread; more change little.
 COVARIANCE_ROWS = 400
 

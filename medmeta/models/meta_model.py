@@ -19,10 +19,10 @@ from medmeta.models import heads
 from medmeta.models.adamw import adamw
 from medmeta.models.descriptor import TaskDescriptor
 from medmeta.models.episodic import EpisodeResult, EpisodicModel
-from medmeta.models.feature_space import block_scale, embed, kernel, stretch
+from medmeta.models.feature_space import block_scale, embed, kernel, primal, stretch
 from medmeta.models.heads import INTERCEPT
 from medmeta.models.hypernetwork import Hypernetwork
-from medmeta.models.kernel_ridge import ridge
+from medmeta.models.kernel_ridge import Goals, ridge
 from medmeta.models.memory import TaskMemory
 from medmeta.models.stack import Stack
 from medmeta.models.task_batch import TaskBatch
@@ -264,33 +264,53 @@ class MetaModel(EpisodicModel):
         Args:
             task: its ``support`` embedded by `feature_space.embed`; the query is not looked at.
         """
-        generator = torch.Generator().manual_seed(0)  # nothing is drawn in eval mode
+        return self.adapt_all([task])[0]
+
+    def adapt_all(self, tasks: Sequence[FeatureTask]) -> list[Stack]:
+        """:meth:`adapt` of each task, in one pass: many small ones take little longer than one."""
+        generators = [torch.Generator().manual_seed(0) for _ in tasks]  # nothing is drawn in eval mode
         with torch.no_grad():
             batch = self.prepare(
-                [replace(task, query=task.support[:0], query_targets=task.support_targets[:0])]
+                [
+                    replace(task, query=task.support[:0], query_targets=task.support_targets[:0])
+                    for task in tasks
+                ]
             )
-            descriptors = self.describe(batch, [generator]) if self._reads_descriptors else None
+            descriptors = self.describe(batch, generators) if self._reads_descriptors else None
             start = self.begin(batch, descriptors)
-            vector = self.inner_loop(start, batch, exact=False)
-            fitted, goals = [], batch.goals
-            for values in (start.vector, vector):
-                scores, alpha = self.fit(values, batch)
-                _, weights, gains = self.layout.split(values[0])
-                scale = block_scale(weights, self.blocks)
-                combined = (alpha[0].T @ task.support.to(torch.float64)) * scale
-                weight = stretch(combined, self.basis, gains**2) * scale
-                fitted.append((weight, INTERCEPT * alpha[0].sum(dim=0), scores[0]))
-            if self.parts.probe:
-                fitted.append(self._probe(vector[0], task))
-            temperatures, losses, judged = [], [], goals.judged[0]
-            for number, (_, _, scores) in enumerate(fitted):
-                prior = float(self.log_temperature[number].exp())
-                factor = heads.fit_temperature(scores[judged], task.support_targets[judged], prior=prior)
-                temperatures.append(factor)
-                losses.append(goals.losses(factor * scores[None])[0])
-            shares = torch.softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0)
-            if not self.parts.stack:
-                shares = F.one_hot(torch.tensor(1), len(fitted)).to(torch.float64)
+            vectors = torch.stack([start.vector, self.inner_loop(start, batch, exact=False)])
+            fits = [self.fit(values, batch) for values in vectors]
+            scores, dual = (torch.stack(each) for each in zip(*fits, strict=True))
+            return [
+                self._stack(
+                    task,
+                    vectors[:, i],
+                    batch.products.along[i, :, : len(task.support)],
+                    scores[:, i, : len(task.support), : task.ways],
+                    dual[:, i, : len(task.support), : task.ways],
+                )
+                for i, task in enumerate(tasks)
+            ]
+
+    def _stack(
+        self, task: FeatureTask, vectors: Tensor, along: Tensor, scores: Tensor, dual: Tensor
+    ) -> Stack:
+        """The heads of one task: vectors ``(2, P)`` of start and adapted, their left-out scores and coefficients."""
+        goals = Goals.of([task])
+        _, weights, gains = self.layout.split(vectors)
+        weight = primal(task.support.to(torch.float64), along, dual, weights, gains, self.basis, self.blocks)
+        fitted = list(zip(weight, INTERCEPT * dual.sum(dim=1), scores, strict=True))
+        if self.parts.probe:
+            fitted.append(self._probe(vectors[1], task))
+        temperatures, losses, judged = [], [], goals.judged[0]
+        for number, (_, _, left_out) in enumerate(fitted):
+            prior = float(self.log_temperature[number].exp())
+            factor = heads.fit_temperature(left_out[judged], task.support_targets[judged], prior=prior)
+            temperatures.append(factor)
+            losses.append(goals.losses(factor * left_out[None])[0])
+        shares = torch.softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0)
+        if not self.parts.stack:
+            shares = F.one_hot(torch.tensor(1), len(fitted)).to(torch.float64)
         return Stack(
             torch.stack([weight for weight, _, _ in fitted]),
             torch.stack([bias for _, bias, _ in fitted]),

@@ -8,7 +8,16 @@ import torch
 from synthetic_tasks import BLOCKS, explicit_map
 from torch import Tensor
 
-from medmeta.models.feature_space import Grams, block_scale, embed, grams, kernel, stretch, within_class_basis
+from medmeta.models.feature_space import (
+    Grams,
+    block_scale,
+    embed,
+    grams,
+    kernel,
+    primal,
+    stretch,
+    within_class_basis,
+)
 
 SIZE = sum(BLOCKS)
 
@@ -102,3 +111,15 @@ def test_every_set_has_the_same_say() -> None:
         within_class_basis([small, large], 3), within_class_basis([small, thrice], 3), strict=True
     ):
         np.testing.assert_allclose(a.abs(), b.abs(), atol=1e-8)
+
+
+def test_weights_of_dual_heads_give_the_kernel_s_scores() -> None:
+    s, q, basis = normal(7, SIZE), normal(4, SIZE, seed=1), orthonormal(3)
+    weights = torch.tensor([[0.6, 1.3], [1.1, 0.4]]).double()
+    gains = torch.tensor([[0.2, 1.7, 1.0], [1.0, 0.5, 2.0]]).double()
+    products, dual = grams(s, q, basis, BLOCKS), normal(2, 7, 3, seed=2)
+    found = primal(s, products.along, dual, weights, gains, basis, BLOCKS)
+    for head in range(2):
+        linear = explicit_map(basis, gains[head], block_scale(weights[head], BLOCKS))
+        expected = (q.numpy() @ linear) @ (s.numpy() @ linear).T @ dual[head].numpy()
+        np.testing.assert_allclose(q @ found[head].T, expected, atol=1e-12)

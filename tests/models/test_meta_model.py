@@ -345,3 +345,19 @@ def test_tasks_side_by_side_get_the_answers_and_gradients_each_gets_alone(parts:
     )
     for name, value in theirs.items():
         torch.testing.assert_close(ours[name], value, atol=1e-9, rtol=1e-7)
+
+
+def test_many_tasks_at_once_are_adapted_to_as_each_alone() -> None:
+    """Tasks of other sizes and classes beside it pad a task, and change nothing of its answer."""
+    model = disturbed(meta_model())
+    found = [
+        task(model, shots=(4, 2, 3)),
+        task(model, seed=1, shots=(2, 2)),
+        task(model, seed=2, shots=(1, 1, 1)),
+        task(model, seed=3, shots=(6, 5), per_group=2),
+    ]
+    for one, stack in zip(found, model.adapt_all(found), strict=True):
+        alone = model.adapt(one)
+        assert stack.weight.shape == (3, one.ways, sum(model.blocks))
+        for name in ("weight", "bias", "temperatures", "shares"):
+            np.testing.assert_allclose(getattr(stack, name), getattr(alone, name), atol=1e-9, err_msg=name)
