@@ -68,7 +68,10 @@ class TaskModel(Protocol):
 
 
 class Learner(Protocol):
-    """A method of adaptation. ``adapt`` never changes the learner or the meta-model behind it."""
+    """A method of adaptation. ``adapt`` never changes the learner or the meta-model behind it.
+
+    One that takes several supports at a time offers ``adapt_all(supports)`` as well; see `evaluation.in_turn`.
+    """
 
     @property
     def name(self) -> str: ...
