@@ -38,7 +38,7 @@ def many(store: Store) -> str:
     task_id = store.create_task("Many scans")
     store.add_uploads(
         task_id,
-        [(f"one/{n}", ct(200 + n)) for n in range(12)] + [(f"two/{n}", mr(200 + n)) for n in range(12)],
+        [(f"one/{n}", ct(200 + n)) for n in range(20)] + [(f"two/{n}", mr(200 + n)) for n in range(20)],
     )
     return task_id
 
@@ -103,6 +103,6 @@ def test_a_job_is_found_again_after_a_refresh_and_in_another_window(
 
     for window in (page, second):
         window.get_by_text("Adapted and tested in").wait_for(timeout=LONG)
-        window.get_by_role("heading", name=re.compile(r"^\d+ of 24 patients right$")).wait_for()
+        window.get_by_role("heading", name=re.compile(r"^\d+ of 40 patients right$")).wait_for()
         assert parameter(window, "job") == job_id
     assert server.jobs(many) == {**earlier, job_id: "done"}
