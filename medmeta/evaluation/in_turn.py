@@ -9,8 +9,8 @@ from medmeta.learners.base import Learner, TaskModel
 from medmeta.progress import Progress, silent
 from medmeta.tasks.task import Task
 
-#: Supports adapted to in one pass, and the most inner products of their scans that it may hold at once.
-TOGETHER, PRODUCTS = 16, 250_000
+#: Supports adapted to in one pass, and the most scans in all of them: each takes a tenth of a megabyte.
+TOGETHER, SCANS = 16, 640
 
 
 class InTurn:
@@ -26,7 +26,7 @@ class InTurn:
         self._supports = iter(supports)
         self._ready: Iterator[TaskModel] = iter(())
         most = max((len(support.scans) for support in supports), default=1)
-        self._together = max(1, min(TOGETHER, PRODUCTS // most**2))
+        self._together = max(1, min(TOGETHER, SCANS // most))
 
     def next(self, progress: Progress = silent) -> TaskModel:
         """The next support's model.
