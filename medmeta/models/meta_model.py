@@ -22,7 +22,7 @@ from medmeta.models.episodic import EpisodeResult, EpisodicModel
 from medmeta.models.feature_space import block_scale, embed, kernel, primal, stretch
 from medmeta.models.heads import INTERCEPT
 from medmeta.models.hypernetwork import Hypernetwork
-from medmeta.models.kernel_ridge import Goals, ridge
+from medmeta.models.kernel_ridge import ridge
 from medmeta.models.memory import TaskMemory
 from medmeta.models.stack import Stack
 from medmeta.models.task_batch import TaskBatch
@@ -284,6 +284,7 @@ class MetaModel(EpisodicModel):
             return [
                 self._stack(
                     task,
+                    batch.goals.judged[i, : len(task.support)],
                     vectors[:, i],
                     batch.products.along[i, :, : len(task.support)],
                     scores[:, i, : len(task.support), : task.ways],
@@ -293,21 +294,20 @@ class MetaModel(EpisodicModel):
             ]
 
     def _stack(
-        self, task: FeatureTask, vectors: Tensor, along: Tensor, scores: Tensor, dual: Tensor
+        self, task: FeatureTask, judged: Tensor, vectors: Tensor, along: Tensor, scores: Tensor, dual: Tensor
     ) -> Stack:
         """The heads of one task: vectors ``(2, P)`` of start and adapted, their left-out scores and coefficients."""
-        goals = Goals.of([task])
         _, weights, gains = self.layout.split(vectors)
         weight = primal(task.support.to(torch.float64), along, dual, weights, gains, self.basis, self.blocks)
         fitted = list(zip(weight, INTERCEPT * dual.sum(dim=1), scores, strict=True))
         if self.parts.probe:
             fitted.append(self._probe(vectors[1], task))
-        temperatures, losses, judged = [], [], goals.judged[0]
+        temperatures, losses, targets = [], [], task.support_targets[judged]
         for number, (_, _, left_out) in enumerate(fitted):
             prior = float(self.log_temperature[number].exp())
-            factor = heads.fit_temperature(left_out[judged], task.support_targets[judged], prior=prior)
+            factor = heads.fit_temperature(left_out[judged], targets, prior=prior)
             temperatures.append(factor)
-            losses.append(goals.losses(factor * left_out[None])[0])
+            losses.append(F.cross_entropy(factor * left_out[judged], targets, reduction="sum"))
         shares = torch.softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0)
         if not self.parts.stack:
             shares = F.one_hot(torch.tensor(1), len(fitted)).to(torch.float64)
