@@ -40,21 +40,25 @@ TRUNK, STAGE = 16, 4
 BLOCKS = range(2 * TRUNK)
 
 
+def part(**changed: Any) -> Recipe:
+    """The recipe with some of its `Parts` changed."""
+    return replace(DEFAULT, parts=replace(DEFAULT.parts, **changed))
+
+
 def only(kept: Callable[[int], bool]) -> Recipe:
     """The recipe whose heads see the blocks that are ``kept``."""
-    off = tuple(block for block in BLOCKS if not kept(block))
-    return replace(DEFAULT, parts=replace(DEFAULT.parts, off=off))
+    return part(off=tuple(block for block in BLOCKS if not kept(block)))
 
 
-#: One part changed at a time; the figure is what the change costs (or brings).
+#: One part changed at a time, with what it needs; the figure is what the change costs (or brings).
 VARIANTS: Mapping[str, Recipe] = {
     "untrained": replace(DEFAULT, epochs=0),
-    "with generation": replace(DEFAULT, parts=replace(DEFAULT.parts, generation=True)),
-    "no inner loop": replace(DEFAULT, parts=replace(DEFAULT.parts, steps=0)),
-    "no metric": replace(DEFAULT, parts=replace(DEFAULT.parts, metric=False)),
-    "no stack": replace(DEFAULT, parts=replace(DEFAULT.parts, stack=False)),
-    "with probe": replace(DEFAULT, parts=replace(DEFAULT.parts, probe=True)),
-    "with memory": replace(DEFAULT, parts=replace(DEFAULT.parts, memory=True)),
+    "no metric": part(metric=False),
+    "with generation": part(generation=True),
+    "with inner loop": part(steps=8),
+    "with inner loop and stack": part(steps=8, stack=True),
+    "with inner loop, stack and probe": part(steps=8, stack=True, probe=True),
+    "with inner loop and memory": part(steps=8, memory=True),
     "difficulty sampler": replace(DEFAULT, sampler="difficulty"),
     "original trunk only": only(lambda block: block < TRUNK),
     "medical trunk only": only(lambda block: block >= TRUNK),

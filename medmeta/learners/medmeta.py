@@ -1,4 +1,4 @@
-"""Ours: the meta-model generates a start for the task, adapts it to the support, and stacks three heads.
+"""Ours: a head fitted to the support in the space that the meta-model has learned, with what `Parts` adds to it.
 
 Two frozen trunks look at each scan, ImageNet's and the one tuned on the meta-train sets; `MetaModel` is what was
 meta-trained above them.

@@ -88,6 +88,7 @@ class CnnMetaModel(EpisodicModel):
                 generation=HEAD in chosen.dynamic_layers,
                 memory=chosen.memory > 0,
                 steps=inner.max_steps,
+                stack=True,
                 text=chosen.text,
             ),
             dropout=chosen.dropout,

@@ -2,12 +2,13 @@
 
 Path of one task: embed -> describe -> generate a start (hypernetwork, memory) -> at most eight AdamW steps on the
 left-out loss of the ridge anchor -> stack of the head at the start, the adapted head and a linear probe. All
-parts are corrections that begin at zero: untrained, the model is the closed-form anchor.
+parts are corrections that begin at zero: untrained, the model is the closed-form anchor. `Parts` says which are on;
+those that brought nothing on data sets left out are off, and then cost nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -33,7 +34,8 @@ from medmeta.tasks.splits import leave_one_group_out
 #: Of the logistic probe, which is fitted anew for each fold.
 PROBE_STRENGTH = 0.03
 PROBE_FOLDS = 10
-HEADS = ("anchor", "adapted", "probe")
+#: Ridge at the start, ridge at the adapted vector, logistic regression: where each has its temperature.
+HEADS = ANCHOR, ADAPTED, PROBE = range(3)
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,12 @@ class Parts:
     Attributes:
         generation: the hypernetwork adds to the shared start. Off in the shipped model: with five data sets to learn
             from, it brought nothing on a sixth (`benchmarks.leave_one_out`).
-        memory: past tasks add to it. Off: it brought nothing either.
+        memory: what past tasks' inner steps learned adds to it. Off: it brought nothing either.
         metric: the meta-learned within-class covariance (``b * S_meta``) stretches the space.
-        steps: inner AdamW steps, 0 to 8.
+        steps: inner AdamW steps, 0 to 8. None: they brought nothing, the start being learned without them.
         probe: a logistic head stands in the stack. Off: it did worse than the two ridge heads.
-        stack: heads share the answer by their left-out loss; off, the adapted head alone answers.
+        stack: heads share the answer by their left-out loss. Off: the adapted head alone answers, which without steps
+            is the one at the start.
         text: descriptions are read where given.
         off: feature blocks, by position, that the heads ignore.
     """
@@ -55,9 +58,9 @@ class Parts:
     generation: bool = False
     memory: bool = False
     metric: bool = True
-    steps: int = 8
+    steps: int = 0
     probe: bool = False
-    stack: bool = True
+    stack: bool = False
     text: bool = True
     off: tuple[int, ...] = ()
 
@@ -184,7 +187,7 @@ class MetaModel(EpisodicModel):
 
         A task in which nothing can be judged stays at its start.
         """
-        goals, temperature = batch.goals, self.log_temperature[1].exp()
+        goals, temperature = batch.goals, self.log_temperature[ADAPTED].exp()
         judged = goals.judged.sum(dim=1).clamp(min=1)
 
         def loss(vector: Tensor) -> Tensor:
@@ -194,6 +197,10 @@ class MetaModel(EpisodicModel):
         steps, decay = self.parts.steps, self.anchor_l2
         vector, _ = adamw(start.vector, loss, start.rates, steps=steps, decay=decay, create_graph=exact)
         return vector
+
+    def _answering(self, start: Tensor, adapted: Tensor) -> dict[int, Tensor]:
+        """The vectors whose heads answer, by their place in :data:`HEADS`."""
+        return {ANCHOR: start, ADAPTED: adapted} if self.parts.stack else {ADAPTED: adapted}
 
     def fit(self, vector: Tensor, batch: TaskBatch) -> tuple[Tensor, Tensor]:
         """Left-out scores ``(T, n, C)`` and dual coefficients ``(T, n, C)`` of the heads that vectors stand for."""
@@ -221,16 +228,13 @@ class MetaModel(EpisodicModel):
             for found, learned, task in zip(descriptors, vector - start.vector, tasks, strict=True):
                 self.memory.write(found, learned, task.source)
         chances, losses = [], []
-        for number, values in enumerate((start.vector, vector)):
+        for number, values in self._answering(start.vector, vector).items():
             scores, alpha = self.fit(values, batch)
             temperature = self.log_temperature[number].exp()
             answer = batch.goals.limited(temperature * self._across(values, alpha, batch))
             chances.append(torch.log_softmax(answer, dim=2))
             losses.append(batch.goals.losses(temperature * scores))
         log_shares = torch.log_softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0)
-        if not self.parts.stack:
-            alone = torch.log(torch.tensor([1e-30, 1.0], dtype=torch.float64, device=log_shares.device))
-            log_shares = alone[:, None].expand_as(log_shares)
         mixed = torch.logsumexp(torch.stack(chances) + log_shares[:, :, None, None], dim=0)
         right = -mixed.gather(2, batch.query_targets[:, :, None])[:, :, 0]
         query_losses = (right * batch.asked).sum(dim=1) / batch.asked.sum(dim=1)
@@ -278,14 +282,15 @@ class MetaModel(EpisodicModel):
             )
             descriptors = self.describe(batch, generators) if self._reads_descriptors else None
             start = self.begin(batch, descriptors)
-            vectors = torch.stack([start.vector, self.inner_loop(start, batch, exact=False)])
+            answering = self._answering(start.vector, self.inner_loop(start, batch, exact=False))
+            vectors = torch.stack(list(answering.values()))
             fits = [self.fit(values, batch) for values in vectors]
             scores, dual = (torch.stack(each) for each in zip(*fits, strict=True))
             return [
                 self._stack(
                     task,
                     batch.goals.judged[i, : len(task.support)],
-                    vectors[:, i],
+                    {number: values[i] for number, values in answering.items()},
                     batch.products.along[i, :, : len(task.support)],
                     scores[:, i, : len(task.support), : task.ways],
                     dual[:, i, : len(task.support), : task.ways],
@@ -294,28 +299,32 @@ class MetaModel(EpisodicModel):
             ]
 
     def _stack(
-        self, task: FeatureTask, judged: Tensor, vectors: Tensor, along: Tensor, scores: Tensor, dual: Tensor
+        self,
+        task: FeatureTask,
+        judged: Tensor,
+        vectors: Mapping[int, Tensor],
+        along: Tensor,
+        scores: Tensor,
+        dual: Tensor,
     ) -> Stack:
-        """The heads of one task: vectors ``(2, P)`` of start and adapted, their left-out scores and coefficients."""
-        _, weights, gains = self.layout.split(vectors)
+        """The heads of one task: vectors ``(P,)`` by place in `HEADS`, their left-out scores and coefficients."""
+        _, weights, gains = self.layout.split(torch.stack(list(vectors.values())))
         weight = primal(task.support.to(torch.float64), along, dual, weights, gains, self.basis, self.blocks)
-        fitted = list(zip(weight, INTERCEPT * dual.sum(dim=1), scores, strict=True))
-        if self.parts.probe:
-            fitted.append(self._probe(vectors[1], task))
+        heads_of = zip(weight, INTERCEPT * dual.sum(dim=1), scores, strict=True)
+        fitted = dict(zip(vectors, heads_of, strict=True))
+        if self.parts.stack and self.parts.probe:
+            fitted[PROBE] = self._probe(vectors[ADAPTED], task)
         temperatures, losses, targets = [], [], task.support_targets[judged]
-        for number, (_, _, left_out) in enumerate(fitted):
+        for number, (_, _, left_out) in fitted.items():
             prior = float(self.log_temperature[number].exp())
             factor = heads.fit_temperature(left_out[judged], targets, prior=prior)
             temperatures.append(factor)
             losses.append(F.cross_entropy(factor * left_out[judged], targets, reduction="sum"))
-        shares = torch.softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0)
-        if not self.parts.stack:
-            shares = F.one_hot(torch.tensor(1), len(fitted)).to(torch.float64)
         return Stack(
-            torch.stack([weight for weight, _, _ in fitted]),
-            torch.stack([bias for _, bias, _ in fitted]),
+            torch.stack([weight for weight, _, _ in fitted.values()]),
+            torch.stack([bias for _, bias, _ in fitted.values()]),
             torch.tensor(temperatures, dtype=torch.float64),
-            shares,
+            torch.softmax(-torch.stack(losses) * self.log_trust.exp(), dim=0),
         )
 
     def _probe(self, vector: Tensor, task: FeatureTask) -> tuple[Tensor, Tensor, Tensor]:

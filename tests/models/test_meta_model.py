@@ -102,9 +102,11 @@ def test_an_episode_answers_as_the_stack_without_probe_before_its_temperatures_a
     for number, vector in enumerate((start_vector(model, found), reached(model, found))):
         scores = temperatures[number] * left_out(model, vector, found)
         losses.append(F.cross_entropy(scores, found.support_targets, reduction="sum"))
-    shares = torch.softmax(-torch.stack(losses) * model.log_trust.detach().exp(), dim=0)
-    shares = shares if stacked else torch.tensor([0.0, 1.0]).double()
-    unfitted = replace(stack, temperatures=temperatures[:2], shares=shares)
+    if stacked:
+        shares = torch.softmax(-torch.stack(losses) * model.log_trust.detach().exp(), dim=0)
+        unfitted = replace(stack, temperatures=temperatures[:2], shares=shares)
+    else:
+        unfitted = replace(stack, temperatures=temperatures[1:2], shares=torch.ones(1).double())
     result = model.episode(found, CHANCE)
     np.testing.assert_allclose(result.logits.exp(), unfitted.probabilities(found.query), atol=1e-7)
     assert result.query_loss.item() == pytest.approx(F.nll_loss(result.logits, found.query_targets).item())
@@ -274,7 +276,23 @@ def test_the_probe_is_logistic_regression_on_the_adapted_features() -> None:
 
 def test_without_the_stack_the_adapted_head_alone_answers() -> None:
     model = disturbed(meta_model(replace(ALL_PARTS, stack=False)))
-    assert model.adapt(task(model)).shares.tolist() == [0.0, 1.0, 0.0]
+    found = task(model)
+    alone = model.adapt(found)
+    model.parts = ALL_PARTS
+    stacked = model.adapt(found)
+    assert alone.shares.tolist() == [1.0]
+    for name in ("weight", "bias", "temperatures"):
+        assert torch.equal(getattr(alone, name), getattr(stacked, name)[1:2])
+
+
+def test_by_default_the_answer_is_ridge_at_the_start_alone() -> None:
+    """No inner loop and no stack: what neither pays for is not done."""
+    model = disturbed(meta_model(Parts()))
+    found = task(model, shots=(4, 2, 3))
+    stack = model.adapt(found)
+    assert stack.shares.tolist() == [1.0]
+    expected = closed_form(model, start_vector(model, found), found, found.query)
+    np.testing.assert_allclose(found.query @ stack.weight[0].T + stack.bias[0], expected, atol=1e-7)
 
 
 def test_a_head_that_fails_on_what_was_left_out_loses_its_share() -> None:
