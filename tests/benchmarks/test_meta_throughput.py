@@ -8,8 +8,10 @@ import pytest
 import torch
 from synthetic_tasks import ALL_PARTS, disturbed, meta_model, task
 
-from benchmarks.meta_throughput import compare
+from benchmarks.meta_throughput import comparable, compare
+from medmeta.learners.medmeta import SHIPPED
 from medmeta.models.meta_model import MetaModel
+from medmeta.models.meta_model_file import read_meta_model
 
 TRAINED = replace(ALL_PARTS, generation=False, memory=False, probe=False, steps=5)
 
@@ -25,6 +27,11 @@ def model() -> MetaModel:
 
 def test_gradients_are_those_of_higher_and_torchopt(model: MetaModel) -> None:
     compare(model, [task(model, 1), task(model, 2, shots=(4, 5, 3), per_group=2)])
+
+
+def test_the_shipped_model_can_be_compared_on_a_task_that_it_is_sure_of() -> None:
+    shipped = comparable(read_meta_model(SHIPPED)[0])
+    compare(shipped, [task(shipped, shots=(3, 3), noise=0.1)])
 
 
 def test_a_wrong_gradient_would_be_found(model: MetaModel) -> None:
