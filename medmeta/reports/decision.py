@@ -34,7 +34,7 @@ def found_words(point: ThresholdPoint, rates: ThresholdRates) -> tuple[str, str]
 def benefit_rows(point: ThresholdPoint) -> tuple[tuple[str, str], ...]:
     """What each policy brings, in true calls without a false one per 100 people examined."""
     policies = (
-        ("Call from this threshold on", point.net_benefit),
+        (f"Call from {percent(point.threshold)} on", point.net_benefit),
         ("Call everybody", point.call_all),
         ("Call nobody", 0.0),
     )

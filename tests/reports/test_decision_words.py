@@ -28,7 +28,11 @@ def test_counts_and_intervals_are_said() -> None:
 
 
 def test_benefit_is_told_beside_everybody_and_nobody() -> None:
-    assert [value for _, value in benefit_rows(POINT)] == ["2.4", "−12.5", "0.0"]
+    assert benefit_rows(POINT) == (
+        ("Call from 20\u00a0% on", "2.4"),
+        ("Call everybody", "−12.5"),
+        ("Call nobody", "0.0"),
+    )
     said = benefit_words(POINT, "ill", 0.1)
     assert "10 in 100 people examined" in said
     assert "4 false calls weigh as much as one true call" in said
