@@ -35,8 +35,8 @@ from medmeta.training.recipe import Recipe, start_model, train_model
 
 BASELINES = ("prototypes", "logistic", "ridge", "lda")
 DEFAULT = Recipe()
-#: Feature blocks of both trunks: of each, four statistics of four stages, the last stage's first.
-TRUNK, STAGE = 16, 4
+#: Feature blocks of both trunks: of each, three statistics of four stages, the last stage's first.
+TRUNK, STAGE = 12, 3
 BLOCKS = range(2 * TRUNK)
 
 
@@ -57,15 +57,15 @@ VARIANTS: Mapping[str, Recipe] = {
     "with generation": part(generation=True),
     "with inner loop": part(steps=8),
     "with inner loop and stack": part(steps=8, stack=True),
-    "with inner loop, stack and probe": part(steps=8, stack=True, probe=True),
+    "with inner loop and stack and probe": part(steps=8, stack=True, probe=True),
     "with inner loop and memory": part(steps=8, memory=True),
     "difficulty sampler": replace(DEFAULT, sampler="difficulty"),
     "original trunk only": only(lambda block: block < TRUNK),
     "medical trunk only": only(lambda block: block >= TRUNK),
     "last stage only": only(lambda block: block % TRUNK < STAGE),
     "means only": only(lambda block: block % STAGE == 0),
-    "no maxima": only(lambda block: block % STAGE != 2),
-    "no covariances": only(lambda block: block % STAGE != 3),
+    "no deviations": only(lambda block: block % STAGE != 1),
+    "no covariances": only(lambda block: block % STAGE != 2),
 }
 
 

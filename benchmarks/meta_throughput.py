@@ -41,6 +41,9 @@ from medmeta.training.tensors import FeatureBank
 Gradient = dict[str, Tensor]
 #: Meta-parameters that every side differentiates; `torchopt` takes no learned rates.
 COMPARED = ("start", "log_metric", "log_temperature", "log_trust")
+#: Of the libraries, which add it to a step's root where we add its square inside: theirs counts at first order, ours
+#: at second, so a smaller one than our 1e-8 brings the steps together.
+LIBRARY_EPSILON = 1e-10
 #: Scans of a class that tasks are drawn from.
 PER_CLASS = 40
 
@@ -101,7 +104,7 @@ class Loop(nn.Module):
 
 def by_higher(model: MetaModel, task: FeatureTask) -> Gradient:
     loop, rate = Loop(model, task), model.log_rates.mean().exp()
-    optimiser = torch.optim.Adam(loop.parameters(), lr=1.0)
+    optimiser = torch.optim.Adam(loop.parameters(), lr=1.0, eps=LIBRARY_EPSILON)
     with higher.innerloop_ctx(loop, optimiser, override={"lr": [rate]}) as (inner, steps):
         for _ in range(model.parts.steps):
             steps.step(inner()[1])
@@ -110,7 +113,8 @@ def by_higher(model: MetaModel, task: FeatureTask) -> Gradient:
 
 def by_torchopt(model: MetaModel, task: FeatureTask) -> Gradient:
     loop = Loop(model, task)
-    optimiser = torchopt.MetaAdam(loop, lr=model.log_rates.detach().mean().exp().item())
+    rate = model.log_rates.detach().mean().exp().item()
+    optimiser = torchopt.MetaAdam(loop, lr=rate, eps=LIBRARY_EPSILON)
     for _ in range(model.parts.steps):
         optimiser.step(loop()[1])
     return gradient(model, loop.outer_loss(loop))
@@ -157,8 +161,7 @@ def comparable(model: MetaModel) -> MetaModel:
     model.anchor_l2 = 0.0
     with torch.no_grad():
         model.log_rates.fill_(float(model.log_rates.mean()))  # one rate, as torchopt knows
-        # Where a model is sure, inner gradients are so small that a step's epsilon decides, and the libraries add
-        # theirs outside the root, ours inside it.
+        # Where a model is sure, inner gradients are so small that a step's epsilon decides.
         model.log_temperature.zero_()
     return model
 

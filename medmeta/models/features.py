@@ -22,7 +22,7 @@ from medmeta.scans.scan import Scan
 #: The scan is read at this multiple of the network's side, of which one view takes the centre.
 MARGIN = 3 / 2
 #: Raised whenever the same scan and weights give other features, so that kept ones are not mistaken for them.
-READING = 4
+READING = 5
 VIEWS = 2
 #: Bytes of maps kept; a scan's maps take 38 KB where ``conv6`` of the default backbone starts.
 MAP_BYTES = 1 << 30
@@ -141,9 +141,12 @@ class FeatureExtractor:
         return self.statistics(scans, progress=progress)[:, : self.size]
 
     def statistics(self, scans: Sequence[Scan], *, progress: Progress = silent) -> Tensor:
-        """Mean and deviation of several stages, ``(n, sum(blocks))`` float32 on the CPU, averaged over the views.
+        """Means, deviations and covariances of several stages, averaged over the views, as float32 on the CPU.
 
         The features of `extract` are their first block: one pass of the network gives both.
+
+        Returns:
+            ``(n, sum(blocks))``.
         """
         rows = self._side_by_side(
             scans, self._known, _key, lambda scan: self._row(self.stack(scan)), progress

@@ -1,8 +1,8 @@
-"""What is kept of a stage's map once its place in the image is given up: first and second moments, and the largest.
+"""What is kept of a stage's map once its place in the image is given up: first and second moments.
 
-Means see what is there, deviations and covariances texture, and maxima the small finding that a mean drowns. All but
-the means are taken in overlapping windows and then averaged: one odd corner does not rule the whole picture, and
-the middle, where what is asked about usually lies, counts more than the edges.
+Means see what is there, deviations and covariances texture. These two are taken in overlapping windows and then
+averaged: one odd corner does not rule the whole picture, and the middle, where what is asked about usually lies,
+counts more than the edges.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WINDOWS = 3
 def statistic_sizes(channels: int) -> tuple[int, ...]:
     """Lengths of the blocks of :func:`map_statistics`, for maps of so many channels."""
     k = min(channels, DIRECTIONS)
-    return channels, channels, channels, k * (k + 1) // 2
+    return channels, channels, k * (k + 1) // 2
 
 
 def windows(maps: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def _places(size: int) -> list[slice]:
 
 
 def map_statistics(maps: Tensor, root: Callable[[Tensor], Tensor] = torch.sqrt) -> tuple[Tensor, ...]:
-    """Mean of each channel over space; and deviation, maximum and covariances of the channels, averaged over `windows`.
+    """Mean of each channel over space; and deviation and covariances of the channels, averaged over `windows`.
 
     The covariances are a compact bilinear pooling (Gao et al. 2016, arXiv:1511.06062), here over orthonormal
     directions, and their signed roots are taken, which keeps single large ones from ruling (Lin et al. 2015,
@@ -51,7 +51,7 @@ def map_statistics(maps: Tensor, root: Callable[[Tensor], Tensor] = torch.sqrt) 
         root: the square root; another one may have another slope.
 
     Returns:
-        ``(n, C)`` three times and ``(n, k * (k + 1) / 2)``, the upper triangle row by row.
+        ``(n, C)`` twice and ``(n, k * (k + 1) / 2)``, the upper triangle row by row.
     """
     parts = windows(maps)
     spread = (parts - parts.mean(dim=(2, 3), keepdim=True)).flatten(2)
@@ -61,7 +61,7 @@ def map_statistics(maps: Tensor, root: Callable[[Tensor], Tensor] = torch.sqrt) 
     covariance = spread @ spread.mT / spread.shape[2]
     rows, columns = torch.triu_indices(covariance.shape[1], covariance.shape[1], device=maps.device)
     pairs = covariance[:, rows, columns]
-    found = (deviation, parts.amax(dim=(2, 3)), pairs.sign() * root(pairs.abs()))
+    found = (deviation, pairs.sign() * root(pairs.abs()))
     return maps.mean(dim=(2, 3)), *(each.view(-1, len(maps), each.shape[1]).mean(dim=0) for each in found)
 
 

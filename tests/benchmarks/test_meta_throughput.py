@@ -29,9 +29,10 @@ def test_gradients_are_those_of_higher_and_torchopt(model: MetaModel) -> None:
     compare(model, [task(model, 1), task(model, 2, shots=(4, 5, 3), per_group=2)])
 
 
-def test_the_shipped_model_can_be_compared_on_a_task_that_it_is_sure_of() -> None:
+@pytest.mark.parametrize("noise", [0.1, 0.5])
+def test_the_shipped_model_can_be_compared_on_a_task_that_it_is_sure_of(noise: float) -> None:
     shipped = comparable(read_meta_model(SHIPPED)[0])
-    compare(shipped, [task(shipped, shots=(3, 3), noise=0.1)])
+    compare(shipped, [task(shipped, shots=(3, 3), noise=noise)])
 
 
 def test_a_wrong_gradient_would_be_found(model: MetaModel) -> None:

@@ -18,7 +18,7 @@ from medmeta.scans.scan import Scan
 
 SCANS = [scan(kind, i) for kind in range(3) for i in range(2)]
 #: Mean, deviation and maximum of each stage's channels, and their covariances.
-SIZES = (*[FEATURES] * 3, 78, *[8] * 3, 36, *[6] * 3, 21)
+SIZES = (*[FEATURES] * 2, 78, *[8] * 2, 36, *[6] * 2, 21)
 
 
 def other_backbone() -> Backbone:
