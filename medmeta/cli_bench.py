@@ -21,14 +21,12 @@ from medmeta.progress import part
 
 if TYPE_CHECKING:  # commands import what they run; asking for help stays quick
     from medmeta.models.features import FeatureExtractor
-    from medmeta.scans.scan import Intake
     from medmeta.tasks.labelled_set import LabelledSet
     from medmeta.tasks.task import Task
 
 Value = TypeVar("Value", int, str)
 Run = Callable[[argparse.Namespace], dict[str, Any]]
-#: Groups of an upload are told apart by this key; nothing of a benchmark is kept that a key would protect.
-KEY = bytes(32)
+SOURCE = "folders or ZIPs of class folders, with or without labels.csv (file,label,group), or MedMNIST .npz"
 
 
 def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,7 +49,7 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         type=Path,
         required=True,
         metavar="SRC",
-        help="data sets: folders or ZIPs of class folders, with or without labels.csv (file,label,group)",
+        help=f"data sets: {SOURCE} or names",
     )
     few_shot.add_argument(
         "--learners",
@@ -93,12 +91,11 @@ def _add_claims(measure: Callable[[str, Run, str], argparse.ArgumentParser]) -> 
     claims = measure(
         "claims", _claims, "The founding claims: what was promised, and what a run here reaches."
     )
-    source = "folders or ZIPs of class folders, with or without labels.csv (file,label,group)"
     claims.add_argument(
-        "--data-train", nargs="+", type=Path, required=True, metavar="SRC", help=f"meta-train sets: {source}"
+        "--data-train", nargs="+", type=Path, required=True, metavar="SRC", help=f"meta-train sets: {SOURCE}"
     )
     claims.add_argument(
-        "--data-test", nargs="+", type=Path, required=True, metavar="SRC", help=f"test sets: {source}"
+        "--data-test", nargs="+", type=Path, required=True, metavar="SRC", help=f"test sets: {SOURCE}"
     )
     claims.add_argument(
         "--out",
@@ -184,7 +181,7 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
             "weights": weights,
         },
         **parts,
-        "data_sets": [_data_set(task, found) for task, found in read],
+        "data_sets": [_data_set(task, refused) for task, refused in read],
         "machine": machine(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
@@ -285,25 +282,18 @@ def _labelled_set(path: Path) -> LabelledSet:
     return LabelledSet.from_task(task, domain_of(task.name, task.scans))
 
 
-def _read(path: Path) -> tuple[Task, Intake]:
-    """A data set as a task, and what was refused of it; nothing is written anywhere."""
-    from medmeta.scans.intake import read_source
-    from medmeta.scans.series import representatives
-    from medmeta.tasks.task import make_task
+def _read(path: Path) -> tuple[Task, int]:
+    """A data set as a task, and how many of its files were refused."""
+    from medmeta.tasks.sources import open_scans
 
     with bar() as progress:
-        found = read_source(path, key=KEY, progress=progress)
-    for rejection in found.rejected:
+        task, rejected = open_scans(path, progress=progress)
+    for rejection in rejected:
         print(f"refused {path.name}: {rejection.file}: {rejection.reason}", file=sys.stderr)
-    if not found.accepted:
-        raise TaskError(f"{path}: no file could be read as a scan; give DICOM, PNG or JPEG files")
-    try:
-        return make_task(representatives(found.accepted)[0], path.stem), found
-    except TaskError as error:
-        raise TaskError(f"{path}: {error}") from error
+    return task, len(rejected)
 
 
-def _data_set(task: Task, found: Intake) -> dict[str, Any]:
+def _data_set(task: Task, refused: int) -> dict[str, Any]:
     from medmeta.evaluation.provenance import task_hash
 
     return {
@@ -311,7 +301,7 @@ def _data_set(task: Task, found: Intake) -> dict[str, Any]:
         "classes": list(task.classes),
         "scans": len(task.scans),
         "patients": len(set(task.groups)),
-        "refused": len(found.rejected),
+        "refused": refused,
         "sha256": task_hash(task),
     }
 

@@ -21,6 +21,7 @@ from medmeta.models.features import READING
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.scans.intake import read_source
 from medmeta.tasks.episodes import draw_episodes
+from medmeta.tasks.sources import open_scans
 from medmeta.tasks.task import make_task
 from medmeta.training.claims.few_shot import weights_of
 from medmeta.training.claims.ground import Sizes
@@ -189,6 +190,41 @@ def test_a_data_set_that_cannot_be_read_is_named(tmp_path: Path, data: tuple[Pat
         run("--data", tmp_path / "one", *rest)
     with pytest.raises(TaskError, match="plain: class lying has 7 patients, but 7 shots"):
         run("--data", data[0], "--shots", "7", *rest)
+
+
+def test_a_medmnist_file_gives_what_its_pictures_give(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "set", 300)
+    task, _ = open_scans(folder)
+    parts = {"train": slice(0, 9), "val": slice(9, 10), "test": slice(10, None)}
+    images, labels = np.stack([scan.pixels[0] for scan in task.scans]), np.asarray(task.targets)
+    arrays = {
+        f"{name}_{kind}": rows[part]
+        for name, part in parts.items()
+        for kind, rows in (("images", images), ("labels", labels[:, None]))
+    }
+    np.savez_compressed(tmp_path / "set.npz", **arrays)
+    settings = (
+        "--learners",
+        "prototypes",
+        "--shots",
+        "2",
+        "--queries",
+        "3",
+        "--episodes",
+        "3",
+        "--device",
+        "cpu",
+    )
+    drawn, packed = (run("--data", path, *settings) for path in (folder, tmp_path / "set.npz"))
+    assert packed["results"][0]["per_episode"] == drawn["results"][0]["per_episode"]
+    assert packed["data_sets"][0] | {"sha256": ""} == {
+        "data": "set",
+        "classes": ["0", "1"],
+        "scans": 2 * PICTURES,
+        "patients": 2 * PICTURES,
+        "refused": 0,
+        "sha256": "",
+    }
 
 
 def test_unknown_learners_are_refused_before_anything_is_read(tmp_path: Path) -> None:

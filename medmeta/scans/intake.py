@@ -12,8 +12,9 @@ from typing import BinaryIO
 from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.progress import Progress, silent
 from medmeta.scans.archive import Member, Source, expand, is_labels, source_of, walk_folder
-from medmeta.scans.deidentify import KEY_BYTES
-from medmeta.scans.labels import LabelRow, folder_labels, match_rows, parse_labels
+from medmeta.scans.deidentify import KEY_BYTES, pseudonym
+from medmeta.scans.folders import Folders, read_folders
+from medmeta.scans.labels import LabelRow, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.notes import Notes
 from medmeta.scans.pool import Pool, Submit, at_once, run_ahead
@@ -35,8 +36,9 @@ def iter_intake(
 ) -> Iterator[Found]:
     """Read an upload file by file: DICOM, NIfTI, PNG, JPEG, TIFF and ZIPs of them, with or without ``labels.csv``.
 
-    A file's label is what labels.csv says, else its class folder (`medmeta.scans.labels.folder_labels`), else
-    None. Its group is what labels.csv says, else the patient's pseudonym, else the file itself.
+    A file's label is what labels.csv says, else its class folder (`medmeta.scans.folders.read_folders`), else
+    None. Its group is what labels.csv says, else the patient's pseudonym, else that of the folder below its class
+    folder, else the file itself.
 
     Args:
         uploads: (name, content); content is bytes or an open, seekable binary file.
@@ -120,21 +122,26 @@ def _intake(
         tables = [member for member in members if is_labels(member.name)]
         files = [member for member in members if not is_labels(member.name)]
         names = [member.name for member in files]
-        labels, faulty = folder_labels(names, limits)
+        folders = read_folders(names, limits)
         notes = Notes()
-        if faulty:
+        if folders.faulty:
             notes.add(
-                f"{len(faulty)} files, the first is {faulty[0]}, lie in a folder whose name cannot be a label; give "
-                f"it a plain name of at most {limits.label_length} characters"
+                f"{len(folders.faulty)} files, the first is {folders.faulty[0]}, lie in a folder whose name cannot be "
+                f"a label; give it a plain name of at most {limits.label_length} characters"
             )
         rows, refusals = _read_tables(tables, names, limits, notes)
         yield from refusals
         if refusals:
-            labels = dict.fromkeys(names)
+            folders = Folders(dict.fromkeys(names), {}, (), ())
+        if folders.parts and len(rows) < len(names):
+            notes.add(
+                f"the folders {' and '.join(folders.parts)} were read as one set, and the folders in them as classes; "
+                "to learn from one and test on another, give each on its own"
+            )
         for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), enough):
             progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
             try:
-                item = _labelled(scan.result(), labels[member.name], rows.get(member.name))
+                item = _labelled(scan.result(), member.name, folders, rows.get(member.name), key)
             except RefusedError as problem:
                 yield Rejection(member.name, str(problem))
                 continue
@@ -182,12 +189,15 @@ def _check_kind(data: bytes, member: Member) -> None:
         raise RefusedError(f"is {kind.value}; expected {ACCEPTED}")
 
 
-def _labelled(scan: Scan, label: str | None, row: LabelRow | None) -> LabelledScan:
-    if row is None:
-        return LabelledScan(scan, label)
-    if row.group is not None:
-        scan = replace(scan, group=row.group, group_source="labels.csv")
-    return LabelledScan(scan, row.label)
+def _labelled(scan: Scan, name: str, folders: Folders, row: LabelRow | None, key: bytes) -> LabelledScan:
+    if row is not None:
+        if row.group is not None:
+            scan = replace(scan, group=row.group, group_source="labels.csv")
+        return LabelledScan(scan, row.label)
+    patient = folders.patients.get(name)
+    if patient is not None and scan.group_source == "file":  # people name folders after people
+        scan = replace(scan, group=pseudonym(key, "folder", patient), group_source="folder")
+    return LabelledScan(scan, folders.labels[name])
 
 
 def _read_tables(

@@ -1,4 +1,4 @@
-"""Labels and groups of files: from a `labels.csv`, else from the folder a file lies in."""
+"""Labels and groups of files from a `labels.csv`."""
 
 from __future__ import annotations
 
@@ -20,37 +20,6 @@ class LabelRow:
     file: str
     label: str | None
     group: str | None
-
-
-def folder_labels(names: Sequence[str], limits: Limits) -> tuple[dict[str, str | None], tuple[str, ...]]:
-    """Label of each file from its folders.
-
-    Folders that all files share are the upload's own wrapping and are stripped, as long as a folder
-    remains for any file. The first folder left is the label: ``data/melanoma/patient 7/IM1`` beside
-    ``data/naevus/IM9`` is ``melanoma``, so patient and series folders below a class do no harm. Files without
-    a folder have no label.
-
-    Args:
-        names: names with ``/`` between folders.
-        limits: for the length of a label.
-
-    Returns:
-        The label of each name, and those names whose folder cannot be a label (they get None).
-    """
-    paths = {name: name.split("/")[:-1] for name in names}
-    while True:
-        tops = {folders[0] for folders in paths.values() if folders}
-        if len(tops) != 1 or not any(len(folders) > 1 for folders in paths.values()):
-            break
-        paths = {name: folders[1:] for name, folders in paths.items()}
-    labels: dict[str, str | None] = dict.fromkeys(paths)
-    faulty = []
-    for name, folders in paths.items():
-        try:
-            labels[name] = clean_label(folders[0], limits) if folders else None
-        except RefusedError:
-            faulty.append(name)
-    return labels, tuple(faulty)
 
 
 def clean_label(text: str, limits: Limits) -> str | None:

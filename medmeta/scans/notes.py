@@ -45,6 +45,12 @@ class Notes:
                 f"{unknown} of {total} scans name no patient, so each counts as a patient of its own; if some are of "
                 "one person, give them one group in a labels.csv (file,label,group)"
             )
+        if filed := self._counts["folder"]:
+            yield (
+                f"{filed} of {total} scans lie in folders below their class folders, {len(self._groups['folder'])} in "
+                "all, and each such folder counts as a patient; if it is none, give the patients in a labels.csv "
+                "(file,label,group)"
+            )
         if studies := self._counts["StudyInstanceUID"]:
             yield (
                 f"{studies} of {total} scans have an empty Patient ID and were grouped by study; if one person has "

@@ -44,7 +44,8 @@ class Scan:
             uint8 RGB. Read-only; may be memory-mapped.
         group: what must never be split (the patient, where known).
         group_source: ``"labels.csv"``, ``"PatientID"``, ``"StudyInstanceUID"`` (no Patient ID; a study is
-            one patient's), ``"person"``, or ``"file"`` (patient unknown: the file counts as its own).
+            one patient's), ``"folder"`` (below its class folder), ``"person"``, or ``"file"`` (patient unknown: the
+            file counts as its own).
         tags: permitted technical tags by DICOM keyword (``Modality``, ``BodyPartExamined``, ...).
         transfer_syntax: DICOM Transfer Syntax UID, or None for pictures.
         unit: unit of greyscale pixel values, for example ``"HU"``; empty when unknown.

@@ -1,4 +1,4 @@
-"""MedMNIST's ``.npz`` files of 2-D images (Yang et al. 2023, doi:10.1038/s41597-022-01721-8) as `LabelledSet`s."""
+"""MedMNIST's ``.npz`` files of 2-D images (Yang et al. 2023, doi:10.1038/s41597-022-01721-8) as tasks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from medmeta.errors import ModelError, TaskError
 from medmeta.progress import Progress, silent
 from medmeta.scans.limits import GIB, in_words
 from medmeta.scans.scan import LabelledScan, Scan, content_hash
-from medmeta.tasks.domains import domain_of
-from medmeta.tasks.labelled_set import LabelledSet
-from medmeta.tasks.task import make_task
+from medmeta.tasks.task import Task, make_task
 
 #: Registered 2-D sets with one label an image (chestmnist has fourteen).
 NAMES_2D = (
@@ -43,19 +41,17 @@ MOST_BYTES = 2 * GIB
 def read_npz(
     path: Path,
     *,
-    domain: str | None = None,
     classes: Mapping[str, str] | None = None,
     most_bytes: int = MOST_BYTES,
     progress: Progress = silent,
-) -> LabelledSet:
-    """Read a MedMNIST file; its three splits become one set, and episodes split it anew.
+) -> Task:
+    """Read a MedMNIST file; its three splits become one task, and episodes split it anew.
 
     The file names no patients, so each image is its own group; exact copies of an image count once.
 
     Args:
         path: holds ``train_images`` uint8 ``(n, rows, columns)`` or ``(n, rows, columns, 3)`` and ``train_labels``
             integers ``(n, 1)`` or ``(n,)``, and likewise ``val_`` and ``test_``.
-        domain: guessed from the file's name where None.
         classes: class names by label, ``{"0": "basophil", ...}``; the labels themselves where None.
         most_bytes: limit on the unpacked arrays, checked against their headers before any is read.
         progress: told after every split.
@@ -73,10 +69,10 @@ def read_npz(
             scan = Scan(f"{path.name}/{split}/{row}", pixels, f"file-{identity[:12]}", id=identity)
             items.append(LabelledScan(scan, (classes or {}).get(str(label), str(label))))
         progress(number / len(SPLITS), f"Read the {split} images of {path.name}")
-    return LabelledSet.from_task(make_task(items, path.stem), domain or domain_of(path.stem))
+    return make_task(items, path.stem)
 
 
-def fetch_medmnist(name: str, *, domain: str | None = None, progress: Progress = silent) -> LabelledSet:
+def fetch_medmnist(name: str, *, progress: Progress = silent) -> Task:
     """A registered set by name, downloaded once by the package ``medmnist`` to its own folder.
 
     Raises:
@@ -98,9 +94,7 @@ def fetch_medmnist(name: str, *, domain: str | None = None, progress: Progress =
             f"{name}: is not on this machine and could not be fetched; connect to the network once, or download "
             f"{name}.npz elsewhere and give its path"
         ) from problem
-    return read_npz(
-        Path(opened.root) / f"{name}.npz", domain=domain, classes=entry["label"], progress=progress
-    )
+    return read_npz(Path(opened.root) / f"{name}.npz", classes=entry["label"], progress=progress)
 
 
 def _read_split(path: Path, split: str, most: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

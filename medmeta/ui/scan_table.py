@@ -31,6 +31,7 @@ _SOURCES = {
     "PatientID": "from the file",
     "StudyInstanceUID": "by study only",
     "labels.csv": "from labels.csv",
+    "folder": "by folder",
     "person": "entered here",
     "file": "unknown",
 }

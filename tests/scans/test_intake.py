@@ -11,7 +11,7 @@ from PIL import Image
 
 from medmeta.errors import CancelledError, MedMetaError
 from medmeta.scans.intake import iter_intake, read_source
-from medmeta.scans.labels import clean_label, folder_labels, parse_labels
+from medmeta.scans.labels import clean_label, parse_labels
 from medmeta.scans.limits import Limits
 from medmeta.scans.reader import in_process
 from medmeta.scans.refusal import RefusedError
@@ -27,23 +27,6 @@ def take(*uploads: tuple[str, bytes]) -> tuple[dict[str, LabelledScan], dict[str
     good = {item.scan.file: item for item in found if isinstance(item, LabelledScan)}
     bad = {item.file: item.reason for item in found if isinstance(item, Rejection)}
     return good, bad, " | ".join(item for item in found if isinstance(item, str))
-
-
-@pytest.mark.parametrize(
-    ("names", "labels"),
-    [
-        (["a/1", "b/2"], ["a", "b"]),
-        (["data/a/1", "data/b/2"], ["a", "b"]),
-        (["x/data/a/p1/s/1", "x/data/b/p2/2"], ["a", "b"]),
-        (["data/a/1", "data/notes"], ["a", None]),
-        (["a/1", "a/2"], ["a", "a"]),
-        (["1", "2"], [None, None]),
-        (["a/1", "2"], ["a", None]),
-        ([" e\N{COMBINING ACUTE ACCENT} /1", "b/1"], ["\N{LATIN SMALL LETTER E WITH ACUTE}", "b"]),
-    ],
-)
-def test_folder_labels(names: list[str], labels: list[str | None]) -> None:
-    assert list(folder_labels(names, Limits())[0].values()) == labels
 
 
 def test_labels_csv_wins_over_folder_and_patient() -> None:

@@ -55,7 +55,7 @@ def test_the_domain_can_be_said_and_classes_named(tmp_path: Path) -> None:
 def test_copies_count_once_and_contradictions_are_refused(tmp_path: Path) -> None:
     content = arrays()
     content["test_images"][0] = content["train_images"][2]  # both are class 0
-    assert len(read_npz(write(tmp_path / "a.npz", content)).items) == 11
+    assert len(read_npz(write(tmp_path / "a.npz", content)).scans) == 11
     content["test_images"][0] = content["train_images"][1]
     with pytest.raises(TaskError, match=r"two labels: b\.npz/train/1 \(1\) and b\.npz/test/0 \(0\)"):
         read_npz(write(tmp_path / "b.npz", content))
