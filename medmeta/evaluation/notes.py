@@ -202,12 +202,17 @@ def _absent_classes(draft: Evaluation) -> Iterator[str]:
 
 def _unknown_patients(support: Task, query: Task | None) -> Iterator[str]:
     scans = support.scans + (() if query is None else query.scans)
-    unknown = sum(scan.group_source == "file" for scan in scans)
-    if unknown:
+    if unknown := sum(scan.group_source == "file" for scan in scans):
         share = "All" if unknown == len(scans) else f"{unknown} of {len(scans)}"
         yield (
             f"{share} scans name no patient, so each counts as its own patient. If some are of the same person, "
             "the figures are too good and the interval too narrow; give the patients in a labels.csv."
+        )
+    if filed := sum(scan.group_source == "folder" for scan in scans):
+        share = "all" if filed == len(scans) else f"{filed} of {len(scans)}"
+        yield (
+            f"The patient of {share} scans is taken to be the folder below the class folder. If one person has several "
+            "folders, the figures are too good; give the patients in a labels.csv."
         )
 
 
@@ -217,8 +222,8 @@ def _several_labels(tested: Task) -> Iterator[str]:
         labels_of[group].add(label)
     several = sum(len(labels) > 1 for labels in labels_of.values())
     if several:
-        who = "1 patient has" if several == 1 else f"{several} patients have"
-        yield f"{who} scans of more than one label and is counted right only when each label is right."
+        has, counts = ("patient has", "counts") if several == 1 else ("patients have", "each counts")
+        yield f"{several} {has} scans of more than one label and {counts} as right only when each label is right."
 
 
 def _imbalance(support: Task) -> Iterator[str]:

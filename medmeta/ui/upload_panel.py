@@ -41,7 +41,7 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
         "A whole folder",
         accept_multiple_files="directory",
         key=f"folder-{task.id}-{role}-{turn}",
-        help="With one folder a class inside, the name of each folder becomes the label.",
+        help="With one folder a class inside, the name of each becomes the label; a folder below it is one patient.",
     )
     st.caption(hint)
     uploads = [(file.name, file) for file in (*(files or []), *(folder or []))]

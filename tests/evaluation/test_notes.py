@@ -29,6 +29,12 @@ def test_unknown_patients(make: Any, learner: Any) -> None:
     assert "name no patient" not in notes(make(rows(5)), learner)
 
 
+def test_patients_known_by_their_folder(make: Any, learner: Any) -> None:
+    said = "The patient of all scans is taken to be the folder"
+    assert said in notes(make(rows(5), group_source="folder"), learner)
+    assert "taken to be the folder" not in notes(make(rows(5)), learner)
+
+
 def test_perfect_score_names_what_to_check(make: Any, learner: Any) -> None:
     assert "Every patient was right" in notes(make(rows(12)), learner)
     spoiled = [*rows(12), ("a", "PX", 20)]
@@ -55,7 +61,9 @@ def test_guessing(make: Any, learner: Any) -> None:
 def test_patient_of_two_labels_and_uneven_scans(make: Any, learner: Any) -> None:
     mixed = [*rows(5), ("a", "PM", 10), ("b", "PM", 20), *[("a", "PBig", 10) for _ in range(12)]]
     text = notes(make(mixed), learner)
-    assert "1 patient has scans of more than one label" in text
+    assert "1 patient has scans of more than one label and counts as right only" in text
+    two = notes(make([*mixed, ("a", "PN", 10), ("b", "PN", 20)]), learner)
+    assert "2 patients have scans of more than one label and each counts as right only" in two
     assert "one patient has 12 of 24" in text
 
 
