@@ -2,10 +2,11 @@
 
 python -m benchmarks.hostile [--mutants 10000] [--at-once 100] [--seed 0]
 
-Takes twenty small files of every kind that is read (fourteen DICOM files of the `pydicom` wheel in as many encodings,
-PNG, JPEG, TIFF, NIfTI, gzipped NIfTI and a ZIP), and damages each in seven ways: bits flipped, bytes and numbers
-overwritten, the end cut off, parts removed, repeated, or taken from another seed. Mutants are uploaded a hundred at
-once, each followed by a good file, and read as the workbench reads them: by a pool of confined processes, one a core.
+Takes twenty-one small files of every kind that is read (fourteen DICOM files of the `pydicom` wheel in as many
+encodings, PNG, JPEG, BMP, TIFF, NIfTI, gzipped NIfTI and a ZIP), and damages each in seven ways: bits flipped, bytes
+and numbers overwritten, the end cut off, parts removed, repeated, or taken from another seed. Mutants are uploaded a
+hundred at once, each followed by a good file, and read as the workbench reads them: by a pool of confined processes,
+one a core.
 Exits with 1 where an exception escapes, a file takes more than five seconds, a good file is lost, a reason is missing
 or the program grows beyond 1 GiB.
 """
@@ -87,12 +88,13 @@ class Tally:
 
 
 def seeds() -> dict[str, bytes]:
-    """The twenty files, by name."""
+    """The seeds, by name."""
     found = {name: Path(str(get_testdata_file(name, download=False))).read_bytes() for name in _DICOM}
     grey = (np.add.outer(np.arange(60) * 5, np.arange(50) * 3) % 256).astype(np.uint8)
     colour = np.stack([grey, grey.T.copy().reshape(60, 50), 255 - grey], -1)
     found["deep.png"] = _saved(grey.astype(np.uint16) * 200, "PNG")
     found["colour.jpg"] = _saved(colour, "JPEG")
+    found["colour.bmp"] = _saved(colour, "BMP")
     pages = [Image.fromarray(grey + page) for page in (1, 2)]
     found["pages.tif"] = _saved(grey, "TIFF", compression="tiff_lzw", save_all=True, append_images=pages)
     image: Any = nibabel.Nifti1Image

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     source = (
-        "folder or ZIP of class folders (DICOM, NIfTI, PNG, JPEG, TIFF), with or without labels.csv "
+        "folder or ZIP of class folders (DICOM, NIfTI, PNG, JPEG, TIFF, BMP), with or without labels.csv "
         "(file,label,group)"
     )
     scan = command("scan", _scan, "Read, check and de-identify scans; adapt nothing.")
@@ -293,6 +293,6 @@ def _represented(found: Intake) -> tuple[Sequence[LabelledScan], Intake]:
 def _some(found: Intake, source: Path) -> Intake:
     if not found.accepted:
         raise TaskError(
-            f"{source.name}: no file could be read as a scan; give DICOM, NIfTI, PNG, JPEG or TIFF files"
+            f"{source.name}: no file could be read as a scan; give DICOM, NIfTI, PNG, JPEG, TIFF or BMP files"
         )
     return found

@@ -34,7 +34,7 @@ def iter_intake(
     progress: Progress = silent,
     reader: Reader | None = None,
 ) -> Iterator[Found]:
-    """Read an upload file by file: DICOM, NIfTI, PNG, JPEG, TIFF and ZIPs of them, with or without ``labels.csv``.
+    """Read an upload file by file: DICOM, NIfTI, PNG, JPEG, TIFF, BMP and ZIPs of them, with or without ``labels.csv``.
 
     A file's label is what labels.csv says, else its class folder (`medmeta.scans.folders.read_folders`), else
     None. Its group is what labels.csv says, else the patient's pseudonym, else that of the folder below its class

@@ -1,4 +1,4 @@
-"""PNG and JPEG pictures to a `Scan`: the pixels as they are meant to be seen, and nothing else."""
+"""PNG, JPEG and BMP pictures to a `Scan`: the pixels as they are meant to be seen, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError, naming
 from medmeta.scans.scan import Scan, content_hash
 
-FORMATS = ("PNG", "JPEG")
+FORMATS = ("PNG", "JPEG", "BMP")
 
 
 def read_picture(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
-    """Read a PNG or JPEG picture; orientation is applied, every other metadata is dropped.
+    """Read a PNG, JPEG or BMP picture; orientation is applied, every other metadata is dropped.
 
     Greyscale keeps its depth (uint8, or uint16 for 16-bit PNG). A picture whose three channels are equal is
     greyscale. Transparency is laid over black. Pictures name no patient, so the file is its own group.
 
     Raises:
-        ScanRejectedError: not a PNG or JPEG picture, over a limit, or damaged.
+        ScanRejectedError: not such a picture, over a limit, or damaged.
     """
     limits = limits or Limits()
     with naming(file):
@@ -42,7 +42,7 @@ def _pixels(data: bytes, limits: Limits) -> NDArray[Any]:
         try:
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
         except UnidentifiedImageError:
-            raise RefusedError("is not a readable PNG or JPEG picture; export it again") from None
+            raise RefusedError("is not a readable PNG, JPEG or BMP picture; export it again") from None
         except Image.DecompressionBombError:
             raise RefusedError("claims more pixels than any scan has") from None
         columns, rows = picture.size

@@ -14,14 +14,14 @@ from medmeta.scans.sniff import ACCEPTED, HEAD_BYTES, Kind, sniff
 from medmeta.scans.tiff import read_tiff
 
 #: What `read_file` reads; of gzip files those that hold a NIfTI volume.
-READABLE = frozenset((Kind.DICOM, Kind.PNG, Kind.JPEG, Kind.TIFF, Kind.NIFTI, Kind.GZIP))
+READABLE = frozenset((Kind.DICOM, Kind.PNG, Kind.JPEG, Kind.BMP, Kind.TIFF, Kind.NIFTI, Kind.GZIP))
 
 #: ``reader(data, file, key) -> Scan``; raises `ScanRejectedError`.
 Reader = Callable[[bytes, str, bytes], Scan]
 
 
 def read_file(data: bytes, file: str, key: bytes, limits: Limits | None = None) -> Scan:
-    """Read a DICOM or NIfTI file, or a PNG, JPEG or TIFF picture, in this very process.
+    """Read a DICOM or NIfTI file, or a PNG, JPEG, TIFF or BMP picture, in this very process.
 
     For files of trusted origin, tests and benchmarks; uploads go through `medmeta.scans.isolate`.
 
@@ -31,7 +31,7 @@ def read_file(data: bytes, file: str, key: bytes, limits: Limits | None = None) 
     kind = sniff(data[:HEAD_BYTES])
     if kind is Kind.DICOM:
         return read_dicom(data, file, key=key, limits=limits)
-    if kind in (Kind.PNG, Kind.JPEG):
+    if kind in (Kind.PNG, Kind.JPEG, Kind.BMP):
         return read_picture(data, file, limits=limits)
     if kind is Kind.TIFF:
         return read_tiff(data, file, limits=limits)

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     GIF = "a GIF picture"
     BMP = "a BMP picture"
     WEBP = "a WebP picture"
+    HEIF = "a HEIF picture (as phones take them; save it as JPEG)"
+    VIDEO = "a video (save the frames that count as PNG)"
     JPEG2000 = "a bare JPEG 2000 picture"
     NRRD = "an NRRD volume"
     METAIMAGE = "a MetaImage volume"
@@ -39,7 +41,7 @@ class Kind(StrEnum):
 
 
 #: What a person may upload, for sentences.
-ACCEPTED = "DICOM or NIfTI files, PNG, JPEG or TIFF pictures, or a ZIP of them"
+ACCEPTED = "DICOM or NIfTI files, PNG, JPEG, TIFF or BMP pictures, or a ZIP of them"
 
 _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"\x89PNG\r\n\x1a\n", Kind.PNG),
@@ -66,6 +68,9 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"MZ", Kind.PROGRAM),
     (b"BM", Kind.BMP),
 )
+_RIFF = {b"WEBP": Kind.WEBP, b"AVI ": Kind.VIDEO}
+#: Brands of pictures among the files of ISO/IEC 14496-12, most of which are videos.
+_HEIF = {b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif"}
 #: Two-letter value representations that can open a data set (PS3.5 6.2).
 _OPENING_VR = {b"UL", b"OB", b"UI", b"CS", b"SH", b"LO", b"DA", b"TM", b"UN", b"SQ", b"US", b"AE"}
 
@@ -84,8 +89,10 @@ def sniff(head: bytes) -> Kind:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return Kind.WEBP
+    if head[:4] == b"RIFF" and head[8:12] in _RIFF:
+        return _RIFF[head[8:12]]
+    if head[4:8] == b"ftyp":
+        return Kind.HEIF if head[8:12] in _HEIF else Kind.VIDEO
     if head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] in {b"n+2\0", b"ni2\0"}:
         return Kind.NIFTI
     if opens_like_dicom(head):

@@ -29,7 +29,7 @@ def open_set(
     Args:
         source: one of
 
-            - a folder or ZIP of scans (DICOM, NIfTI, PNG, JPEG, TIFF) with class folders or a ``labels.csv``
+            - a folder or ZIP of scans (DICOM, NIfTI, PNG, JPEG, TIFF, BMP) with class folders or a ``labels.csv``
               (file,label,group), read as any upload is;
             - a MedMNIST ``.npz`` of 2-D images;
             - a ``.csv`` of texts with the columns text,label and optionally domain,group;

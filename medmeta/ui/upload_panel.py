@@ -35,7 +35,7 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
         "Files or ZIPs",
         accept_multiple_files=True,
         key=f"files-{task.id}-{role}-{turn}",
-        help="DICOM (with or without a file ending), NIfTI, PNG, JPEG or TIFF; several at once, or a ZIP of them.",
+        help="DICOM (with or without a file ending), NIfTI, PNG, JPEG, TIFF or BMP; several at once, or a ZIP of them.",
     )
     folder = folder_side.file_uploader(
         "A whole folder",

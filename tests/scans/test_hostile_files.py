@@ -298,5 +298,5 @@ def test_picture_bombs() -> None:
         read_picture(out.getvalue()[:-30], "x.png")
     out = io.BytesIO()
     Image.new("L", (50, 40), 9).save(out, "TIFF")
-    with pytest.raises(ScanRejectedError, match="PNG or JPEG"):
+    with pytest.raises(ScanRejectedError, match="PNG, JPEG or BMP"):
         read_picture(out.getvalue(), "x.png")

@@ -1,4 +1,4 @@
-"""PNG and JPEG pictures: depth, colour, orientation, and no metadata."""
+"""PNG, JPEG and BMP pictures: depth, colour, orientation, and no metadata."""
 
 from __future__ import annotations
 
@@ -32,6 +32,15 @@ def test_colour_and_grey_coded_as_colour() -> None:
     np.testing.assert_array_equal(read_picture(saved(Image.fromarray(values)), "x").pixels[0], values)
     grey = np.repeat(gradient(kind="u1")[..., None], 3, -1)
     np.testing.assert_array_equal(read_picture(saved(Image.fromarray(grey)), "x").pixels[0], grey[..., 0])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_bmp_gives_the_pixels_of_png(mode: str) -> None:
+    values = np.stack([gradient(kind="u1"), gradient(kind="u1") // 2, gradient(kind="u1") // 3], -1)
+    picture = Image.fromarray(values).convert(mode)
+    scans = [read_picture(saved(picture, kind), "x") for kind in ("BMP", "PNG")]
+    assert scans[0].id == scans[1].id
+    np.testing.assert_array_equal(scans[0].pixels, scans[1].pixels)
 
 
 def test_transparency_lies_over_black_and_palettes_are_resolved() -> None:
