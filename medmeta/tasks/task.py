@@ -132,9 +132,11 @@ def check_disjoint(support: Task, query: Task) -> None:
     patients = {scan.group: scan.file for scan in support.scans}
     for scan in query.scans:
         if scan.group in patients:
+            namesakes = "; folders of one name count as one patient, so rename one if they are of two people"
             raise TaskError(
                 f"one patient is in the support ({patients[scan.group]}) and in the query ({scan.file}); "
                 "a patient must be on one side only, so move the patient's scans together"
+                + (namesakes if scan.group_source == "folder" else "")
             )
     unknown = sorted(set(query.classes) - set(support.classes))
     if unknown:

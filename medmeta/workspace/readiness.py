@@ -72,10 +72,14 @@ def _structure(support: Sequence[Entry], query: Sequence[Entry]) -> list[str]:
     shared = {entry.group for entry in support} & {e.group for e in query if e.label is not None}
     if shared:
         first = next(entry for entry in query if entry.group in shared)
+        stand = "stands" if len(shared) == 1 else "stand"
+        namesakes = (
+            " Folders of one name count as one patient; if they are two people, name each in the table."
+        )
         problems.append(
-            f"{_count(len(shared), 'patient')} stand among both the scans to learn from and the test scans "
-            f"(one file is {first.file}). Move all scans of a patient to one side, or the test would flatter "
-            "the model."
+            f"{_count(len(shared), 'patient')} {stand} among both the scans to learn from and the test scans (one file "
+            f"is {first.file}). Move all scans of a patient to one side, or the test would flatter the model."
+            + (namesakes if first.group_source == "folder" else "")
         )
     strange = sorted({str(entry.label) for entry in query if entry.label is not None} - set(classes))
     if strange and classes:

@@ -75,6 +75,8 @@ def test_query_may_lack_a_class(make: Any, learner: Any) -> None:
 def test_overlap_of_support_and_query_is_refused(make: Any, learner: Any) -> None:
     with pytest.raises(TaskError, match="one patient is in the support"):
         evaluate(learner, make(ROWS), make([("a", "P1", 99), ("b", "Q", 98)]))
+    with pytest.raises(TaskError, match="folders of one name count as one patient"):
+        evaluate(learner, make(ROWS), make([("a", "P1", 99), ("b", "Q", 98)], group_source="folder"))
     assert learner.seen == []
 
 

@@ -49,8 +49,17 @@ def test_labels_missing_or_all_the_same():
 
 def test_patient_on_both_sides():
     state = check([*good(), entry(200, "a", "P0", "query"), entry(201, "b", "P201", "query")])
-    assert "1 patient stand" in state.problems[0] or "1 patient" in state.problems[0]
+    assert "1 patient stands among both" in state.problems[0]
     assert "f200" in state.problems[0]
+    assert "Folders" not in state.problems[0]
+
+
+def test_folders_of_one_name_on_both_sides():
+    (problem,) = check(
+        [*good(), entry(200, "a", "P1", "query", "folder"), entry(201, "b", "P9", "query")]
+    ).problems
+    assert "Folders of one name" in problem
+    assert "name each in the table" in problem
 
 
 def test_unlabelled_test_scan_of_a_known_patient_is_no_problem():
