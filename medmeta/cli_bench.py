@@ -228,7 +228,7 @@ def _claims(options: argparse.Namespace) -> dict[str, Any]:
         sizes = replace(sizes, episodes=options.episodes)
     sources = [*options.data_train, *options.data_test]
     if missing := [path for path in sources if not path.exists()]:
-        raise TaskError(f"{missing[0]}: no such file or folder; give folders or ZIPs of class folders")
+        raise TaskError(f"{missing[0]}: no such file or folder; give {SOURCE}")
     with bar() as progress:
         ground = Ground(
             read_train=lambda: [_labelled_set(path) for path in options.data_train],

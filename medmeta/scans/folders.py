@@ -42,9 +42,10 @@ def read_folders(names: Sequence[str], limits: Limits) -> Folders:
     label: ``data/melanoma/patient 7/IM1`` beside ``data/naevus/IM9`` is ``melanoma``. Files without a folder
     have no label.
 
-    The folder below the label is the patient. That divides nobody, and where the folders are something else it
-    only joins what could have been told apart. Folders of the same names below every class, none with a digit,
-    such as ``images`` and ``masks``, are passed over where no file lies beside them.
+    The folder below the label is the patient: files of one folder are never divided, though a person who has
+    several folders may be. Where the folders are something else, files are only joined that could have been told
+    apart. Folders of the same names below every class, none with a digit, such as ``images`` and ``masks``, are
+    passed over where no file lies beside them.
 
     Args:
         names: names with ``/`` between folders.
