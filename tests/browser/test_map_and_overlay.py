@@ -18,7 +18,7 @@ def click_point(page: Page, run: Adapted, file: str) -> None:
     chart = page.get_by_test_id("stPlotlyChart").filter(has_text="Second direction")
     mark = chart.locator(".scatterlayer .point").nth(order.index(file))
     settle(page)
-    click_mark(page, mark)
+    click_mark(page, mark, chart.locator(".hovertext").filter(has_text=file))
 
 
 def apart(run: Adapted) -> list[str]:

@@ -267,10 +267,13 @@ def click_cell(page: Page, evaluation: Mapping[str, Any], true: int, predicted: 
     click_mark(page, points.nth(true * len(classes) + predicted))
 
 
-def click_mark(page: Page, mark: Locator) -> None:
+def click_mark(page: Page, mark: Locator, says: Locator | None = None) -> None:
     """Bring the mouse onto a mark of a plot and press once neither moves, as a person does.
 
     What is drawn above a plot pushes it down, and plotly asks at most every so often what is under the mouse.
+
+    Args:
+        says: what the plot shows once it knows that the mouse is on the mark; before, a press is lost.
     """
     mark.scroll_into_view_if_needed()
     place = None
@@ -278,6 +281,8 @@ def click_mark(page: Page, mark: Locator) -> None:
         box = mark.bounding_box()
         assert box is not None
         if box == place:
+            if says is not None:
+                says.wait_for()
             page.mouse.down()
             page.mouse.up()
             return
