@@ -66,7 +66,6 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
                 write(options.dicom / name, content)
             written["dicom"] = str(options.dicom)
         if options.bundle is not None:
-            write(options.bundle, b"")  # refuses a place that cannot be written before any work
             write_bundle(folder, options.bundle)
             written["bundle"] = str(options.bundle)
         if written:

@@ -24,6 +24,8 @@ from medmeta.workspace.records import WorkspaceError
 from medmeta.workspace.run import EVALUATION_FILE, load_thumbnails
 
 _MEMBER = re.compile(rf"{re.escape(TASK_FILE)}|{re.escape(EVALUATION_FILE)}|{SCANS}/[0-9a-f]{{64}}\.npy")
+#: Fields whose keys are names of classes.
+_BY_CLASS = frozenset(("probabilities", "descriptions"))
 #: Bytes a bundle may unpack to; more than any few-shot task needs.
 MOST_BYTES = 32 * 2**30
 README = f"""MedMeta bundle. {RESEARCH_USE_ONLY}
@@ -39,15 +41,18 @@ python -m medmeta report BUNDLE.zip --verify
 
 
 def write_bundle(folder: Path, target: Path) -> None:
-    """Write the bundle of a run.
+    """Write the bundle of a run; ``target`` appears whole or stays as it was.
 
     Raises:
-        WorkspaceError: the run kept no scans or is damaged.
+        WorkspaceError: the run kept no scans or is damaged, or the place cannot be written.
     """
     try:
         task = json.loads((folder / TASK_FILE).read_text(encoding="utf-8"))
         evaluation = json.loads((folder / EVALUATION_FILE).read_text(encoding="utf-8"))
         files, patients = _numbers(task)
+        pixels = {f"{SCANS}/{scan_id}.npy": folder / SCANS / f"{scan_id}.npy" for scan_id in files}
+        if not all(map(_MEMBER.fullmatch, pixels)) or not all(path.is_file() for path in pixels.values()):
+            raise ValueError("a scan has no pixels")
         task = _renamed(task, files, patients)
         evaluation = _renamed(evaluation, files, patients)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -55,13 +60,23 @@ def write_bundle(folder: Path, target: Path) -> None:
             "the run kept no scans or is damaged, so nobody could repeat it; run the adaptation again"
         ) from error
     report = html_report(from_json(evaluation), thumbnails=load_thumbnails(folder))
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as bundle:
-        bundle.writestr("README.txt", README)
-        bundle.writestr("report.html", report)
-        bundle.writestr(EVALUATION_FILE, json.dumps(evaluation, indent=1))
-        bundle.writestr(TASK_FILE, json.dumps(task, indent=1))
-        for path in sorted((folder / SCANS).glob("*.npy")):
-            bundle.write(path, f"{SCANS}/{path.name}")
+    half = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(half, "w", zipfile.ZIP_DEFLATED) as bundle:
+            bundle.writestr("README.txt", README)
+            bundle.writestr("report.html", report)
+            bundle.writestr(EVALUATION_FILE, json.dumps(evaluation, indent=1))
+            bundle.writestr(TASK_FILE, json.dumps(task, indent=1))
+            for name, path in sorted(pixels.items()):
+                bundle.write(path, name)
+        half.replace(target)
+    except OSError as error:
+        raise WorkspaceError(
+            f"{target}: cannot be written ({error.strerror}); choose another place"
+        ) from error
+    finally:
+        half.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -107,7 +122,8 @@ def _renamed(value: Any, files: Mapping[str, str], patients: Mapping[str, str]) 
         return [_renamed(item, files, patients) for item in value]
     if not isinstance(value, dict):
         return value
-    new = {key: _renamed(item, files, patients) for key, item in value.items()}
+    # What the person named, classes, may have any name as a key, that of a field too.
+    new = {key: item if key in _BY_CLASS else _renamed(item, files, patients) for key, item in value.items()}
     scan = value.get("scan_id", value.get("id"))
     if scan is not None:
         new["file"] = files[scan]

@@ -7,7 +7,8 @@ pixels. The id is the hash of the pixels, so a pixel that was changed is noticed
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from medmeta.workspace.records import WorkspaceError
 
 FORMAT = "medmeta task 1"
 TASK_FILE, SCANS = "task.json", "scans"
+_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,15 @@ def keep_scans(out: Path, support: Task, query: Task | None, progress: Progress 
             done += 1
             progress(done / total, "Keeping the scans")
         document[side] = None if task is None else _task_json(task, rows)
+    remove_others(out / SCANS, {scan.id for task in sides.values() if task for scan in task.scans}, ".npy")
     (out / TASK_FILE).write_text(json.dumps(document, indent=1), encoding="utf-8")
+
+
+def remove_others(folder: Path, ids: Collection[str], suffix: str) -> None:
+    """Delete what an earlier run kept in ``folder`` of scans that are not among ``ids``, and nothing else."""
+    for path in folder.glob(f"*{suffix}"):
+        if _ID.fullmatch(path.stem) and path.stem not in ids:
+            path.unlink()
 
 
 def kept_task(out: Path) -> KeptTask:
@@ -100,7 +110,7 @@ def _read_task(out: Path, data: Mapping[str, Any], altered: list[str]) -> Task:
     scans = []
     for row in data["scans"]:
         name = str(row["id"])
-        if len(name) != 64 or not set(name) <= set("0123456789abcdef"):
+        if not _ID.fullmatch(name):
             raise ValueError("a scan is named by 64 hexadecimal digits")
         scan = _read_scan(row, out / SCANS / f"{name}.npy")
         if content_hash(scan.pixels) != scan.id:

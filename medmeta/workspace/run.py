@@ -19,7 +19,7 @@ from medmeta.progress import Progress, part, silent
 from medmeta.reports.tables import cases_csv
 from medmeta.scans.display import thumbnail
 from medmeta.tasks.task import Task
-from medmeta.workspace.kept_scans import keep_scans
+from medmeta.workspace.kept_scans import keep_scans, remove_others
 from medmeta.workspace.records import WorkspaceError
 
 EVALUATION_FILE = "evaluation.json"
@@ -51,8 +51,8 @@ def run_task(
     )
     progress(0.95, "Saving the result")
     out.mkdir(parents=True, exist_ok=True)
+    (out / EVALUATION_FILE).unlink(missing_ok=True)  # an earlier run's must not stand beside this one's model
     model.save(out)
-    (out / EVALUATION_FILE).write_text(json.dumps(to_json(evaluation), indent=2), encoding="utf-8")
     (out / "cases.csv").write_text(cases_csv(evaluation), encoding="utf-8", newline="")
     thumbs = out / "thumbs"
     thumbs.mkdir(exist_ok=True)
@@ -60,7 +60,9 @@ def run_task(
     for number, (scan_id, scan) in enumerate(scans.items(), start=1):
         (thumbs / f"{scan_id}.png").write_bytes(thumbnail(scan))
         progress(0.95 + 0.03 * number / len(scans), "Saving the result")
+    remove_others(thumbs, scans, ".png")
     keep_scans(out, support, query, part(progress, 0.98, 1.0))
+    (out / EVALUATION_FILE).write_text(json.dumps(to_json(evaluation), indent=2), encoding="utf-8")
     return evaluation
 
 

@@ -12,10 +12,11 @@ import pytest
 from helpers import stripes
 
 from medmeta.api import extractor
+from medmeta.errors import CancelledError
 from medmeta.evaluation.provenance import task_hash
 from medmeta.learners.registry import BASELINES, make_learner
 from medmeta.scans.intake import read_source
-from medmeta.tasks.task import make_task
+from medmeta.tasks.task import Task, make_task
 from medmeta.workspace.bundle import opened, write_bundle
 from medmeta.workspace.kept_scans import kept_task
 from medmeta.workspace.records import WorkspaceError
@@ -209,3 +210,89 @@ def test_a_hostile_bundle_leaves_nothing_outside(tmp_path):
     (tmp_path / "no.zip").write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(WorkspaceError, match="no bundle"), opened(tmp_path / "no.zip"):
         pass
+
+
+def test_a_second_run_into_the_folder_leaves_nothing_of_the_first(run, tmp_path):
+    folder = tmp_path / "out"
+    theirs = folder / "scans" / "notes.npy"  # not ours: a name that no run gives
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"mine")
+
+    def task(first: int) -> Task:
+        sides = [("upright", True), ("level", False)]
+        found = [
+            (f"{label}/{n}.png", stripes(first + 100 * n, upright=upright))
+            for label, upright in sides
+            for n in range(2)
+        ]
+        place = tmp_path / str(first)
+        for name, content in found:
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(content)
+        return make_task(read_source(place, key=KEY).accepted, "Stripes")
+
+    for first in (1, 2):
+        latest = task(first)
+        run_task(latest, None, make("ridge"), [], folder)
+    ids = {scan.id for scan in latest.scans}
+    assert {path.stem for path in (folder / "scans").iterdir()} == ids | {"notes"}
+    assert {path.stem for path in (folder / "thumbs").iterdir()} == ids
+    write_bundle(folder, tmp_path / "bundle.zip")
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as bundle:
+        assert {Path(name).stem for name in bundle.namelist() if name.endswith(".npy")} == ids
+
+
+def test_a_run_that_is_stopped_while_it_saves_leaves_no_older_figures(copy):
+    def stop(fraction, message):
+        if fraction > 0.96:
+            raise CancelledError("enough")
+
+    kept = kept_task(copy).support
+    with pytest.raises(CancelledError):
+        run_task(kept, None, make("ridge"), [], copy, progress=stop)
+    with pytest.raises(WorkspaceError, match="run the adaptation again"):
+        load_run(copy)
+
+
+def test_a_bundle_that_cannot_be_made_leaves_the_one_that_was_there(copy, tmp_path):
+    target = tmp_path / "bundle.zip"
+    write_bundle(copy, target)
+    before = target.read_bytes()
+    next((copy / "scans").glob("*.npy")).unlink()
+    with pytest.raises(WorkspaceError, match="run the adaptation again"):
+        write_bundle(copy, target)
+    assert target.read_bytes() == before
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_a_bundle_goes_into_a_new_folder_and_not_where_none_can_be(run, tmp_path):
+    write_bundle(run, tmp_path / "new" / "bundle.zip")
+    assert (tmp_path / "new" / "bundle.zip").is_file()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WorkspaceError, match="choose another place"):
+        write_bundle(run, tmp_path / "file" / "bundle.zip")
+
+
+@pytest.mark.parametrize("name", ["group", "id", "scan_id", "file"])
+def test_a_class_may_have_the_name_of_a_field(name, tmp_path):
+    source = tmp_path / "source"
+    for label, upright in ((name, True), ("level", False)):
+        (source / label).mkdir(parents=True)
+        for n in range(2):
+            (source / label / f"{n}.png").write_bytes(stripes(n, upright=upright))
+    task = make_task(read_source(source, key=KEY).accepted, "Stripes", {name: "upright stripes"})
+    run_task(task, None, make("ridge"), [], tmp_path / "run")
+    write_bundle(tmp_path / "run", tmp_path / "bundle.zip")
+    with opened(tmp_path / "bundle.zip") as folder:
+        assert verified(folder).same
+
+
+def test_a_bundle_takes_no_file_from_elsewhere(copy, tmp_path):
+    np.save(tmp_path / "elsewhere.npy", np.zeros(3))
+
+    def point(task):
+        task["support"]["scans"][0]["id"] = "../../elsewhere"
+
+    edit(copy / "task.json", point)
+    with pytest.raises(WorkspaceError, match="run the adaptation again"):
+        write_bundle(copy, tmp_path / "bundle.zip")
