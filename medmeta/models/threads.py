@@ -14,7 +14,10 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within the block, operations of this thread, and of threads it starts, use one core each."""
+    """Within the block, an operation uses one core.
+
+    PyTorch keeps this number for the whole process: what other threads compute meanwhile runs on one core each too.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -214,12 +214,16 @@ def _read_tables(
             continue
         folder = table.name[: -len("labels.csv")]
         found, absent = match_rows(parsed, folder, names)
-        for name, row in found.items():
-            if rows.setdefault(name, row) != row:
-                refusals.append(
-                    Rejection(table.name, f"another labels.csv says otherwise of {name}; keep one")
-                )
+        contradicted = [name for name, row in found.items() if rows.setdefault(name, row) != row]
+        if contradicted:  # the reason is kept for the record, where no file may be named
+            refusals.append(
+                Rejection(table.name, "another labels.csv says otherwise of the same files; keep one")
+            )
+            notes.add(f"{table.name} and another labels.csv do not agree about {_first(contradicted)}")
         if absent:
-            more = "" if len(absent) == 1 else f" and {len(absent) - 1} more"
-            notes.add(f"{table.name} names {absent[0]}{more}, which the upload does not hold")
+            notes.add(f"{table.name} names {_first(absent)}, which the upload does not hold")
     return rows, refusals
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

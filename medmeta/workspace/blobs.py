@@ -9,6 +9,7 @@ import secrets
 import shutil
 import sqlite3
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
@@ -100,6 +101,12 @@ class BlobStore:
         folder = self.folder(scan_id)
         if folder.exists():
             shutil.rmtree(folder)
+
+    def older_than(self, seconds: float) -> list[str]:
+        """Scans whose folder has not changed for so long."""
+        before = time.time() - seconds
+        found = (path for path in self.root.glob("??/*") if _HASH.fullmatch(path.name))
+        return [path.name for path in found if path.stat().st_mtime < before]
 
     def remove_unless_held(self, connection: sqlite3.Connection, scan_id: str) -> None:
         """Delete the files of a scan no entry of any task names, inside the caller's transaction."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from medmeta.workspace.records import EditStep
 
@@ -142,7 +142,19 @@ def forget_removed(connection: sqlite3.Connection, task_id: str, *, keep_undoabl
     ).fetchall()
     dropped = [row for row in gone if row["id"] not in held]
     connection.executemany("DELETE FROM entry WHERE id = ?", [(row["id"],) for row in dropped])
+    _drop_from_steps(connection, task_id, {row["id"] for row in dropped})
     return [str(row["scan_id"]) for row in dropped]
+
+
+def _drop_from_steps(connection: sqlite3.Connection, task_id: str, dropped: Collection[int]) -> None:
+    """Take entries that are gone for good out of the steps; one that changed nothing else goes with them."""
+    for row in connection.execute("SELECT id, changes FROM edit WHERE task_id = ?", (task_id,)).fetchall():
+        changes = json.loads(row["changes"])
+        left = [change for change in changes if change[0] not in dropped]
+        if not left:
+            connection.execute("DELETE FROM edit WHERE id = ?", (row["id"],))
+        elif len(left) < len(changes):
+            connection.execute("UPDATE edit SET changes = ? WHERE id = ?", (json.dumps(left), row["id"]))
 
 
 def _record(connection: sqlite3.Connection, task_id: str, summary: str, changes: Sequence[object]) -> None:

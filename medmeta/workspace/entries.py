@@ -98,7 +98,7 @@ def insert(
 
 
 def entry_of(row: sqlite3.Row) -> Entry:
-    meta = _read_meta(row["meta"])
+    meta = read_meta(row["meta"])
     return Entry(
         id=row["id"],
         task_id=row["task_id"],
@@ -120,7 +120,7 @@ def entry_of(row: sqlite3.Row) -> Entry:
     )
 
 
-def _read_meta(text: str) -> dict[str, Any]:
+def read_meta(text: str) -> dict[str, Any]:
     """What `meta_of` wrote, not to be changed: rows of a page are asked for at every click, and hardly ever differ."""
     return _parsed(text) if len(text) <= _KEPT_TEXT else json.loads(text)
 

@@ -61,6 +61,10 @@ class JobRunner:
         # Unguessable: the id stands in the URL.
         job_id, now = secrets.token_urlsafe(9).replace("-", "a").replace("_", "b"), time.time()
         signature = self._store.signature(task_id)
+        with (
+            self._lock
+        ):  # before the row: a row of ours that stands for no work of this runner counts as dead
+            self._cancels[job_id] = threading.Event()
         try:
             with self._store.database.write() as connection:
                 live = connection.execute(
@@ -82,12 +86,15 @@ class JobRunner:
                             now,
                         ),
                     )
-        except sqlite3.IntegrityError as error:
-            raise WorkspaceError("the task has been deleted; open another task") from error
+        except BaseException as error:
+            self._forget(job_id)
+            if isinstance(error, sqlite3.IntegrityError):
+                raise WorkspaceError("the task has been deleted; open another task") from error
+            raise
         if live is not None:
+            self._forget(job_id)
             return self._require(live["id"])
         with self._lock:
-            self._cancels[job_id] = threading.Event()
             lane = self._lanes.get(kind)
             if lane is None:
                 lane = self._lanes[kind] = ThreadPoolExecutor(1, thread_name_prefix=f"medmeta-{kind}")
@@ -178,10 +185,13 @@ class JobRunner:
                 self._fail(job_id, error)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-            with self._lock:
-                self._cancels.pop(job_id, None)
-                if not self._cancels:
-                    self._idle.set()
+            self._forget(job_id)
+
+    def _forget(self, job_id: str) -> None:
+        with self._lock:
+            self._cancels.pop(job_id, None)
+            if not self._cancels:
+                self._idle.set()
 
     def _fail(self, job_id: str, error: Exception) -> None:
         """Keep an unforeseen error: types and places only, for a library may quote file content in its text."""
@@ -246,21 +256,22 @@ class JobRunner:
 
     def _beat(self) -> None:
         while not self._idle.wait(_BEAT_EVERY):
-            with self._store.database.write() as connection:
-                connection.execute(
-                    "UPDATE job SET beat = ? WHERE owner = ? AND state IN ('queued', 'running')",
-                    (time.time(), self._owner),
-                )
+            try:
+                with self._store.database.write() as connection:
+                    connection.execute(
+                        "UPDATE job SET beat = ? WHERE owner = ? AND state IN ('queued', 'running')",
+                        (time.time(), self._owner),
+                    )
+            except sqlite3.Error as error:  # a full disk, a locked file: the next beat may get through
+                LOG.warning("no sign of life could be written: %s", type(error).__name__)
 
     def _mark_orphans(self) -> None:
-        """Mark live jobs of dead processes; one's own and those that give signs of life are left alone."""
+        """Mark live jobs of dead processes, and own ones whose end could not be written."""
         with self._store.database.read() as connection:
             rows = connection.execute(
-                "SELECT id, owner, beat FROM job WHERE state IN ('queued', 'running') AND owner != ?",
-                (self._owner,),
+                "SELECT id, owner, beat FROM job WHERE state IN ('queued', 'running')"
             ).fetchall()
-        now = time.time()
-        dead = [row for row in rows if now - row["beat"] > _DEAD_AFTER or not _alive(row["owner"])]
+        dead = [row for row in rows if self._is_dead(row)]
         if not dead:
             return
         with self._store.database.write() as connection:
@@ -268,10 +279,16 @@ class JobRunner:
                 connection.execute(
                     "UPDATE job SET state = 'interrupted', finished = ? WHERE id = ? AND beat = ? "
                     "AND state IN ('queued', 'running')",
-                    (now, row["id"], row["beat"]),
+                    (time.time(), row["id"], row["beat"]),
                 )
         for row in dead:
             shutil.rmtree(self._store.runs / f"{row['id']}.part", ignore_errors=True)
+
+    def _is_dead(self, row: sqlite3.Row) -> bool:
+        if row["owner"] == self._owner:
+            with self._lock:
+                return row["id"] not in self._cancels
+        return time.time() - row["beat"] > _DEAD_AFTER or not _alive(row["owner"])
 
     def _require(self, job_id: str) -> Job:
         job = self.find(job_id)

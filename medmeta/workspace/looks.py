@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MOST = 400
 #: Vectors kept, 2.5 KB each; the oldest go first.
 _KEPT = 10_000
+#: Times that getting the model ready may fail for want of something that may come back.
+_TRIES = 3
 
 
 class Extractor(Protocol):
@@ -48,6 +50,7 @@ class Looks:
         self._load = load
         self._known: dict[str, NDArray[np.float16] | None] = {}
         self._unable = False
+        self._tries = _TRIES
         self._resting = 0
         self._lock = threading.Lock()
         self.kinds: Kinds | None = None
@@ -69,7 +72,7 @@ class Looks:
 
     def complete(self, store: Store, task_id: str, progress: Progress = silent) -> None:
         """Look at what is missing of a task, until all is known or `resting` begins. Without a usable model nothing
-        happens: who needs it says so.
+        happens: whatever needs one reports it.
 
         Raises:
             CancelledError: ``progress`` asked to stop; what was looked at stays known.
@@ -78,8 +81,12 @@ class Looks:
             progress(0.0, "Comparing the scans: getting the model ready")
             try:
                 extractor, kinds = self._ready()
-            except (MedMetaError, ImportError, OSError, RuntimeError):
+            except (MedMetaError, ImportError):
                 self._unable = True
+                return
+            except (OSError, RuntimeError):  # memory ran out, say: worth another try, but not for ever
+                self._tries -= 1
+                self._unable = self._tries <= 0
                 return
             for position, entry in enumerate(left):
                 if self._resting:

@@ -116,7 +116,7 @@ def _advice(support: Sequence[Entry], query: Sequence[Entry]) -> list[str]:
     scans = Counter(entry.label for entry in support if entry.label is not None)
     if min(scans.values()) * 5 < max(scans.values()):
         advice.append("One class has more than five times the scans of another. A more even mix is better.")
-    unknown = sum(entry.group_source == "file" for entry in (*support, *query))
+    unknown = sum(entry.group_source == "file" and entry.label is not None for entry in (*support, *query))
     if unknown:
         advice.append(
             f"For {_count(unknown, 'scan')} the patient is not known, so each file counts as its own "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -11,7 +10,7 @@ from medmeta.scans.checks import Finding, Looked, check_scans, in_order
 from medmeta.scans.likeness import Pairs, Views, copies, shows_colour, view_of
 from medmeta.scans.strangers import check_strangers
 from medmeta.workspace.blobs import BlobStore
-from medmeta.workspace.entries import thumbnail_variant
+from medmeta.workspace.entries import read_meta, thumbnail_variant
 from medmeta.workspace.looks import Looks
 from medmeta.workspace.records import Entry, WorkspaceError
 from medmeta.workspace.store import Store
@@ -24,16 +23,19 @@ def check_task(store: Store, entries: Sequence[Entry], looks: Looks | None = Non
     """What there is to know about the scans to learn from and the test scans; keys are entry ids.
 
     Args:
+        entries: of one task.
         looks: where None, or of scans that it does not know, nothing is said that takes the model.
     """
     looked: list[Looked] = []
     pictures: list[_Picture] = []
+    task_id = entries[0].task_id if entries else ""
     with store.database.read() as connection:
-        metas = dict(connection.execute("SELECT id, meta FROM entry WHERE deleted = 0").fetchall())
+        rows = connection.execute("SELECT id, meta FROM entry WHERE task_id = ? AND deleted = 0", (task_id,))
+        metas = {row["id"]: row["meta"] for row in rows}
     for entry in entries:
         if entry.role == "predict" or entry.id not in metas:
             continue
-        variant = thumbnail_variant(json.loads(metas[entry.id]))
+        variant = thumbnail_variant(read_meta(metas[entry.id]))
         picture = (entry.scan_id, variant, entry.rows, entry.columns)
         try:
             view, colour = _seen(store.blobs, picture)

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +36,9 @@ from medmeta.workspace.records import (
 from medmeta.workspace.uploads import TaskIntake, Upload
 from medmeta.workspace.volumes import used
 
+#: Seconds after which pixels that no row names are no longer those of an upload under way.
+_STRAY_AFTER = 86_400.0
+
 
 def default_root() -> Path:
     """``$MEDMETA_WORKSPACE``, else ``.medmeta`` in the home folder."""
@@ -59,6 +62,7 @@ class Store:
         self.database = Database(root / "workspace.sqlite")
         self.blobs = BlobStore(root / "scans")
         self._key = load_or_create_key(root / "pseudonyms.key")
+        self._sweep()
 
     # Tasks
 
@@ -292,13 +296,30 @@ class Store:
         return len(dropped)
 
     def discard_new(self, task_id: str) -> int:
-        """Delete the new scans (role ``predict``) from the disk for good; returns how many."""
+        """Delete the new scans (role ``predict``) and all that was said of them for good; returns how many scans."""
         with self.database.write() as connection:
             gone = connection.execute(
                 "DELETE FROM entry WHERE task_id = ? AND role = 'predict' RETURNING scan_id", (task_id,)
             ).fetchall()
-            self._purge(connection, [row["scan_id"] for row in gone])
+            scans = {str(row["scan_id"]) for row in gone}
+            self._purge(connection, scans)
+            jobs = [row["id"] for row in self._said_of(connection, task_id, scans)]
+            connection.executemany("DELETE FROM job WHERE id = ?", [(job,) for job in jobs])
+            connection.execute("DELETE FROM notice WHERE task_id = ? AND role = 'predict'", (task_id,))
+        for job in jobs:
+            shutil.rmtree(self.runs / job, ignore_errors=True)
         return len(gone)
+
+    @staticmethod
+    def _said_of(connection: sqlite3.Connection, task_id: str, scans: Collection[str]) -> list[sqlite3.Row]:
+        """Jobs that read the new scans of a task, or explained an answer about one of ``scans``."""
+        rows = connection.execute(
+            "SELECT id, kind, params FROM job WHERE task_id = ? AND kind IN ('predict', 'explain')",
+            (task_id,),
+        )
+        return [
+            row for row in rows if row["kind"] == "predict" or json.loads(row["params"]).get("scan") in scans
+        ]
 
     # Notices
 
@@ -331,6 +352,15 @@ class Store:
         return connection.execute(
             "SELECT * FROM entry WHERE task_id = ? AND deleted <= ? ORDER BY id", (task_id, int(removed_too))
         ).fetchall()
+
+    def _sweep(self) -> None:
+        """Delete the pixels that a full disk or a kill left behind between their writing and their row's."""
+        with self.database.read() as connection:
+            named = {row["scan_id"] for row in connection.execute("SELECT DISTINCT scan_id FROM entry")}
+        stray = [scan_id for scan_id in self.blobs.older_than(_STRAY_AFTER) if scan_id not in named]
+        if stray:
+            with self.database.write() as connection:
+                self._purge(connection, stray)
 
     def _purge(self, connection: sqlite3.Connection, scan_ids: Iterable[str]) -> None:
         """Delete the files of scans no entry of any task names, inside the caller's transaction."""

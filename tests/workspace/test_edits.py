@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from medmeta.workspace import edits
@@ -112,3 +114,20 @@ def test_new_scans_are_deleted_for_good(store, labelled, picture):
     assert store.discard_new(labelled) == 1
     assert not store.blobs.folder(new.scan_id).exists()
     assert len(store.entries(labelled)) == 6
+
+
+def test_what_is_deleted_for_good_is_in_no_step_any_more(store, labelled):
+    gone, other, third = store.entries(labelled)[:3]
+    store.set_group(labelled, [gone.id, other.id], "Mrs Example")
+    store.set_group(labelled, [gone.id], "Only hers")
+    store.set_label(labelled, [third.id], "x")
+    store.remove(labelled, [gone.id])
+    store.forget(labelled)
+    assert "label “x”" in store.edit_step(labelled).undo  # not the removal, which nothing can take back
+    with store.database.read() as connection:
+        steps = connection.execute("SELECT summary, changes FROM edit ORDER BY id").fetchall()
+    assert len(steps) == 2  # that of the scan alone is gone, and its removal too
+    assert not any(change[0] == gone.id for step in steps for change in json.loads(step["changes"]))
+    store.undo(labelled)
+    store.undo(labelled)
+    assert {entry.id: entry.group for entry in store.entries(labelled)}[other.id] == other.group

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
 from medmeta.errors import TaskError
+from medmeta.workspace import jobs as jobs_module
 from medmeta.workspace.jobs import JobRunner
 from medmeta.workspace.records import WorkspaceError
 
@@ -238,3 +241,46 @@ def test_jobs_are_listed_latest_first(runner, task_id):
     assert [job.id for job in runner.jobs(task_id, "adapt")] == ids[::-1]
     assert runner.jobs(task_id, "predict") == []
     assert len({len(job_id) >= 12 for job_id in ids}) == 1
+
+
+def test_a_job_whose_end_could_not_be_written_is_interrupted_and_can_be_started_again(
+    runner, task_id, monkeypatch
+):
+    def full(*_):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "_end", full)
+        first = runner.submit("adapt", task_id, write_result)
+        assert runner.wait(first.id).state == "interrupted"
+    again = runner.submit("adapt", task_id, write_result)
+    assert again.id != first.id
+    assert runner.wait(again.id).state == "done"
+
+
+def test_signs_of_life_go_on_after_one_that_could_not_be_written(store, task_id, runner, monkeypatch):
+    monkeypatch.setattr(jobs_module, "_BEAT_EVERY", 0.05)
+    release = threading.Event()
+    write, failures = store.database.write, []
+
+    @contextmanager
+    def locked():
+        if threading.current_thread().name == "medmeta-beat" and not failures:
+            failures.append(1)
+            raise sqlite3.OperationalError("database is locked")
+        with write() as connection:
+            yield connection
+
+    monkeypatch.setattr(store.database, "write", locked)
+    job = runner.submit("adapt", task_id, lambda out, progress: release.wait(20))
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        with store.database.read() as connection:
+            beat = connection.execute("SELECT beat FROM job WHERE id = ?", (job.id,)).fetchone()["beat"]
+        if failures and beat > job.created:
+            break
+        time.sleep(0.02)
+    release.set()
+    assert failures
+    assert beat > job.created
+    assert runner.wait(job.id).state == "done"

@@ -160,3 +160,30 @@ def test_threads_may_look_and_ask_at_once(store, task_id):
     while any(thread.is_alive() for thread in threads):
         looks()
     assert len(looks()) == 12
+
+
+def test_memory_that_ran_out_is_tried_again_but_not_for_ever(store, task_id):
+    asked = []
+
+    def load():
+        asked.append(1)
+        if len(asked) == 1:
+            raise RuntimeError("CUDA out of memory")
+        return Counting()
+
+    looks = Looks(load)
+    looks.complete(store, task_id)
+    assert looks() == {}
+    looks.complete(store, task_id)
+    assert len(looks()) == 12
+
+    def never():
+        asked.append(1)
+        raise RuntimeError("CUDA out of memory")
+
+    asked.clear()
+    looks = Looks(never)
+    for _ in range(9):
+        looks.complete(store, task_id)
+    assert len(asked) == 3
+    assert looks.missing(store.entries(task_id)) == []

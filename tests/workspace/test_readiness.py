@@ -91,3 +91,13 @@ def test_advice():
 def test_patients_count_once():
     scans = [entry(1, "a", "P1"), entry(2, "a", "P1"), entry(3, "a", "P2"), entry(4, None)]
     assert patients_per_class(scans) == {"a": 2}
+
+
+def test_a_scan_without_a_label_asks_for_no_patient():
+    loose = [entry(900 + n, None, source="file") for n in range(6)]
+    advice = " ".join(check([*good(), *loose]).advice)
+    assert "6 scans without a label" in advice
+    assert "patient is not known" not in advice
+    assert "For 1 scan the patient is not known" in " ".join(
+        check([*good(), entry(950, source="file")]).advice
+    )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -265,3 +267,44 @@ def test_no_identifying_text_is_kept(store, shared_data):
     files = [path for path in store.root.rglob("*") if path.is_file()]
     assert len(files) > 2 * len(entries)
     assert not [path.name for path in files if b"PHI-CANARY" in path.read_bytes()]
+
+
+def test_pixels_without_a_row_go_when_the_workspace_is_opened_a_day_later(
+    store, labelled, picture, monkeypatch
+):
+    before = {entry.scan_id for entry in store.entries(labelled)}
+    other = store.create_task("full disk")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.blobs, "settle", full)
+        with pytest.raises(OSError, match="No space"):
+            store.add_uploads(other, [("a/1.png", picture(77))])
+    assert store.entries(other) == []
+    (stray,) = [path for path in store.blobs.root.glob("??/*") if path.name not in before]
+    Store(store.root)
+    assert stray.exists()  # it may be that of an upload under way
+    yesterday = time.time() - 90_000
+    for path in store.blobs.root.glob("??/*"):
+        os.utime(path, (yesterday, yesterday))
+    Store(store.root)
+    assert not stray.exists()
+    assert all(store.blobs.folder(scan_id).exists() for scan_id in before)
+
+
+def test_the_record_of_an_upload_names_no_file(store, picture):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("x/John_Doe.png", picture(1))
+        archive.writestr("labels.csv", "file,label\nx/John_Doe.png,sick\n")
+        archive.writestr("x/labels.csv", "file,label\nJohn_Doe.png,well\n")
+    task_id = store.create_task("t")
+    summary = store.add_uploads(task_id, [("scans.zip", buffer.getvalue())])
+    assert any("otherwise" in item.reason for item in summary.rejected)
+    assert any("John_Doe.png" in notice.text for notice in store.notices(task_id, "support"))
+    with store.database.read() as connection:
+        record = "".join(str(tuple(row)) for row in connection.execute("SELECT * FROM audit"))
+    assert "otherwise" in record
+    assert "John_Doe" not in record
