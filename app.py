@@ -67,10 +67,11 @@ def new_task(context: Context) -> None:
 
 def state_of(context: Context, task: TaskInfo) -> tuple[str, str, str]:
     """Where a task stands: badge, page to go on with, and the words on the link."""
-    latest = next(iter(context.jobs.jobs(task.id, "adapt")), None)
+    jobs = context.jobs.jobs(task.id, "adapt")
+    latest = next(iter(jobs), None)
     if latest is not None and latest.live:
         return ":blue-badge[:material/progress_activity: adapting]", ADAPT, "See the progress"
-    if any(job.state == "done" for job in context.jobs.jobs(task.id, "adapt")):
+    if any(job.state == "done" for job in jobs):
         return ":green-badge[:material/check: evaluated]", EVALUATE, "Open the result"
     if latest is not None and latest.state == "failed":
         return ":red-badge[:material/error: did not work]", ADAPT, "See what happened"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from medmeta.ui.empty import need_task
 from medmeta.ui.guard import ADAPT, Context, open_page
 from medmeta.ui.labelling import labelling
-from medmeta.ui.scan_table import scan_table
+from medmeta.ui.scan_table import open_scan, scan_table
 from medmeta.ui.task_panel import class_overview, heading, task_settings
 from medmeta.ui.text import md
 from medmeta.ui.upload_panel import notices_panel, upload_panel
@@ -47,16 +47,17 @@ def main() -> None:
         "query": f"To test on ({len(of_role['query'])})",
     }
     roles: list[Role] = ["support", "query"]
+    follow_address(task.id, of_role)
     role_side, way_side = st.columns([3, 2], vertical_alignment="bottom")
-    role = role_side.segmented_control(
+    chosen = role_side.segmented_control(
         "What are these scans for?",
         roles,
         format_func=lambda key: names[key],
-        default="support",
         required=True,
         key=f"role-{task.id}",
         help="Test scans are optional. Without them, each patient in turn is set aside for testing.",
     )
+    role: Role = chosen or "support"
     scans = of_role[role]
     way = (
         "table"
@@ -65,12 +66,13 @@ def main() -> None:
             "Way of working",
             ["table", "one"],
             format_func=lambda key: WAYS[key],
-            default="table",
             required=True,
             key=f"way-{task.id}",
             label_visibility="collapsed",
         )
     )
+    remember("role", role, "support")
+    remember("way", way, "table")
     if way == "one":
         notices_panel(context, task, role, entries, folded=True)
         labelling(context, task, role, lambda: next_step(context, context.store.entries(task.id)))
@@ -108,6 +110,29 @@ def main() -> None:
         if opened is not None:
             viewer(context, opened, scans)
     next_step(context, entries)
+
+
+def follow_address(task_id: str, of_role: Mapping[Role, Sequence[Volume]]) -> None:
+    """Begin where the address says: on one side of the task, in one way of working, at one scan."""
+    role_key, way_key = f"role-{task_id}", f"way-{task_id}"
+    st.session_state.setdefault(role_key, "query" if st.query_params.get("role") == "query" else "support")
+    st.session_state.setdefault(way_key, "one" if st.query_params.get("way") == "one" else "table")
+    asked: str | None = st.query_params.pop(
+        "scan", None
+    )  # followed once: a refresh begins where the person is by then
+    for role, scans in of_role.items() if asked else ():
+        for scan in scans:
+            if asked in [str(entry_id) for entry_id in scan.ids]:
+                st.session_state[role_key], st.session_state[way_key] = role, "table"
+                open_scan(task_id, scans, role, scan)
+
+
+def remember(name: str, value: str | None, usual: str) -> None:
+    """Keep a choice in the address, so that a refresh finds it."""
+    if value != usual and value is not None:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
 
 
 def next_step(context: Context, entries: Sequence[Entry]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -40,7 +40,7 @@ def choose_cell(chart: str, cell: str) -> None:
         st.session_state[f"{cell}-predicted"] = int(predicted)
 
 
-def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
+def confusion(evaluation: Evaluation, uris: Mapping[str, str], job_id: str) -> None:
     """The matrix, two choices that do the same as a click, and the cases of the chosen cell."""
     cell, chart = f"cell-{job_id}", f"matrix-{job_id}-{ground()}"
     every = -1
@@ -80,12 +80,7 @@ def confusion(evaluation: Evaluation, folder: Path, job_id: str) -> None:
     st.markdown(f"##### {count(len(chosen), 'scan')} {said}", anchors=False)
     if chosen:
         with st.container(key="cell-cases"):
-            case_cards(
-                chosen,
-                evaluation.classes,
-                {scan: data_uri(png) for scan, png in cached_thumbnails(str(folder)).items()},
-                key=f"{cell}-page-{true}-{predicted}",
-            )
+            case_cards(chosen, evaluation.classes, uris, key=f"{cell}-page-{true}-{predicted}")
     else:
         st.info("No scan is in this cell.", icon=":material/check:")
 
@@ -143,9 +138,9 @@ def main() -> None:
         comparison_table(evaluation)
     question("For whom not?")
     st.subheader("Which ones it gets wrong", anchor=False)
-    confusion(evaluation, folder, job.id)
+    confusion(evaluation, uris, job.id)
     st.subheader("Each class", anchor=False)
-    per_class_table(evaluation.per_class)
+    per_class_table(evaluation)
     st.subheader(
         "How well it ranks",
         anchor=False,
@@ -160,7 +155,7 @@ def main() -> None:
     case_table(sorted_by_worst(evaluation), evaluation.classes, uris)
     question("Why?")
     close_up(context, task, job, evaluation, folder, uris)
-    suspects_panel(evaluation, uris)
+    suspects_panel(context, task, evaluation, uris)
     question("What now?")
     next_steps_panel(evaluation)
     learning_curve_panel(evaluation, job.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -24,7 +25,7 @@ from medmeta.ui.text import count, md
 from medmeta.ui.upload_panel import notices_panel, upload_panel
 from medmeta.ui.viewer import viewer
 from medmeta.workspace.reading import Reading, load_readings, readings_csv
-from medmeta.workspace.records import Entry, Job, TaskInfo
+from medmeta.workspace.records import Entry, Job, TaskInfo, WorkspaceError
 from medmeta.workspace.volumes import Volume, volumes
 from medmeta.workspace.work import predict_work
 
@@ -34,7 +35,8 @@ def known_readings(context: Context, task: TaskInfo, run: Job) -> dict[str, Read
     said: dict[str, Reading] = {}
     for job in reversed(context.jobs.jobs(task.id, "predict")):
         if job.state == "done" and job.params.get("run") == run.id:
-            said |= {reading.scan_id: reading for reading in load_readings(context.jobs.result(job))}
+            with suppress(WorkspaceError):  # lost from the disk: these scans can be read again
+                said |= {reading.scan_id: reading for reading in load_readings(context.jobs.result(job))}
     return said
 
 

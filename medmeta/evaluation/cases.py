@@ -1,4 +1,4 @@
-"""Ways to look through the cases of an `Evaluation`: the worst mistakes, one cell of the matrix."""
+"""Ways to look through the cases of an `Evaluation`: the worst mistakes, the commonest answer."""
 
 from __future__ import annotations
 
@@ -37,14 +37,6 @@ def sorted_by_worst(evaluation: Evaluation) -> tuple[Case, ...]:
 def worst_mistakes(evaluation: Evaluation, limit: int = 6) -> tuple[Case, ...]:
     """The most confident wrong answers, at most ``limit`` of them."""
     return tuple(case for case in sorted_by_worst(evaluation) if not case.correct)[:limit]
-
-
-def cases_in_cell(evaluation: Evaluation, true_index: int, predicted_index: int) -> tuple[Case, ...]:
-    """The cases behind ``confusion[true_index][predicted_index]``, worst first."""
-    true, predicted = evaluation.classes[true_index], evaluation.classes[predicted_index]
-    return tuple(
-        case for case in sorted_by_worst(evaluation) if case.label == true and case.predicted == predicted
-    )
 
 
 def commonest_answer(cases: Sequence[Case], classes: Sequence[str]) -> tuple[str, int]:

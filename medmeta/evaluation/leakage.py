@@ -33,8 +33,6 @@ RIDGE = 0.1
 Values = NDArray[np.float64]
 
 TAG_NAMES: Mapping[str, str] = {
-    "Manufacturer": "manufacturer",
-    "ManufacturerModelName": "scanner model",
     "SOPClassUID": "kind of DICOM object",
     "Modality": "modality",
     "BodyPartExamined": "body part",

@@ -145,7 +145,7 @@ def learning_curve(
     models = InTurn(learner, [support.subset(chosen) for chosen, _ in unique])
     known: dict[tuple[tuple[int, ...], tuple[int, ...]], NDArray[np.float64]] = {}
     for number, (chosen, test) in enumerate(unique):
-        progress(number / len(unique), f"Learning curve: support {number + 1} of {len(unique)}")
+        progress(number / len(unique), f"Asking whether more scans would help, {number + 1} of {len(unique)}")
         known[chosen, test] = _read(models.next(), support, tested, test)
     for row, chosen, test in asked:
         table.count(hits[row], known[chosen, test], test)

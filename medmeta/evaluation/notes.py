@@ -114,7 +114,6 @@ _PROPERTIES: tuple[tuple[str, Callable[[Scan], object]], ...] = (
     ("modality", lambda scan: scan.tags.get("Modality")),
     ("body part", lambda scan: scan.tags.get("BodyPartExamined")),
     ("view position", lambda scan: scan.tags.get("ViewPosition")),
-    ("manufacturer", lambda scan: scan.tags.get("Manufacturer")),
     ("file compression", lambda scan: scan.transfer_syntax),
     ("greyscale polarity", lambda scan: scan.monochrome1),
 )

@@ -109,7 +109,7 @@ class Leak:
     """A property beside the disease that tells the classes apart.
 
     Attributes:
-        name: in words, such as ``"scanner model"`` or ``"top left corner"``.
+        name: in words, such as ``"body part"`` or ``"top left corner"``.
         kind: ``"technical"`` (data about the file) or ``"image"`` (a part of the picture).
         correct: patients it alone predicts right, each left out.
         n: patients asked about.

@@ -53,6 +53,8 @@ def html_report(evaluation: Evaluation, *, thumbnails: Mapping[str, bytes] | Non
         notice=RESEARCH_USE_ONLY,
         headline=words.headline(evaluation),
         meaning=words.meaning(evaluation),
+        balanced_span=words.balanced_span(evaluation),
+        auroc_span=words.auroc_span(evaluation),
         guess_share=commonest_answer(evaluation.cases, evaluation.classes)[1] / evaluation.patients.n,
         right_scans=sum(case.correct for case in evaluation.cases),
         sections=sections(evaluation),

@@ -153,18 +153,24 @@ def _headline(page: Page, evaluation: Evaluation) -> None:
     right = sum(case.correct for case in evaluation.cases)
     page.ln(1)
     page.rows(
-        ("Balanced accuracy", "AUROC (mean)", "Scans right", "95 % interval", "Adapted on", "In"),
+        ("Balanced accuracy", "AUROC (mean)", "Scans right", "Adapted on", "In"),
         [
             (
                 words.percent(evaluation.balanced_accuracy),
                 words.decimal(evaluation.auroc),
                 f"{right} of {len(evaluation.cases)}",
-                words.span(evaluation.interval),
                 f"{words.scans(evaluation.n_support)}, {words.patients(evaluation.n_support_groups)}",
                 words.seconds(evaluation.seconds),
-            )
+            ),
+            (
+                words.balanced_span(evaluation),
+                words.auroc_span(evaluation),
+                words.span(evaluation.interval),
+                "",
+                "",
+            ),
         ],
-        (30, 26, 28, 28, 44, 18),
+        (38, 38, 34, 46, 18),
     )
 
 

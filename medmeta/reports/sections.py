@@ -155,6 +155,7 @@ def _classes(evaluation: Evaluation) -> Section:
         "Specificity",
         "95 % interval",
         "AUROC",
+        "95 % interval",
     )
     rows = tuple(
         (
@@ -166,6 +167,7 @@ def _classes(evaluation: Evaluation) -> Section:
             words.percent(item.specificity),
             words.span(item.specificity_interval),
             words.decimal(item.auroc),
+            words.auroc_span(evaluation, item.label),
         )
         for item in evaluation.per_class
     )
@@ -182,8 +184,8 @@ def _classes(evaluation: Evaluation) -> Section:
             Table(
                 head,
                 rows,
-                (1, 2, 3, 4, 5, 6, 7),
-                (40, 18, 14, 22, 27, 22, 27, 17),
+                (1, 2, 3, 4, 5, 6, 7, 8),
+                (34, 16, 13, 20, 24, 20, 24, 15, 24),
                 "Sensitivity, specificity and AUROC of each class",
             ),
         ),

@@ -9,6 +9,9 @@ from medmeta.evaluation.cases import commonest_answer
 from medmeta.evaluation.notes import quoted
 from medmeta.evaluation.result import LEAVE_ONE_GROUP_OUT, Evaluation, Interval
 
+#: In place of an interval that so few patients do not give.
+NO_INTERVAL = "too few patients for an interval"
+
 
 def percent(value: float | None) -> str:
     """``"80 %"``; a dash where the figure does not exist."""
@@ -25,6 +28,27 @@ def span(interval: Interval | None) -> str:
     if interval is None:
         return "–"
     return f"{interval.low * 100:.0f} to {interval.high * 100:.0f}\u00a0%"
+
+
+def balanced_span(evaluation: Evaluation) -> str:
+    """The 95 % interval of the balanced accuracy, or that there is none."""
+    found = _interval(evaluation, "balanced accuracy", "")
+    return NO_INTERVAL if found is None else span(found)
+
+
+def auroc_span(evaluation: Evaluation, label: str | None = None) -> str:
+    """The 95 % interval of a class's AUROC, or of their mean, or that there is none.
+
+    Of two classes both areas are the same; the mean of more has no interval of its own.
+    """
+    if label is None and len(evaluation.classes) != 2:
+        return "each class in the table below"
+    found = _interval(evaluation, "AUROC", evaluation.classes[0] if label is None else label)
+    return NO_INTERVAL if found is None else f"{decimal(found.low)} to {decimal(found.high)}"
+
+
+def _interval(evaluation: Evaluation, name: str, of: str) -> Interval | None:
+    return next((each.interval for each in evaluation.further if (each.name, each.of) == (name, of)), None)
 
 
 def points(interval: Interval) -> str:

@@ -64,8 +64,8 @@ def check_strangers(
             Finding(
                 "new-kind",
                 "note",
-                f"Pictures like these are new to the model, which was trained on {listed(kinds)}. It can learn them "
-                "all the same; how well, only the figures on Evaluate tell.",
+                f"These pictures are new to the model: they differ from those it was trained on, {listed(kinds)}. "
+                "It can learn them all the same; how well, only the figures on Evaluate tell.",
                 tuple(scan.key for scan in seen),
             )
         )

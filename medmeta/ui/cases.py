@@ -74,13 +74,18 @@ def probability_bars(answer: Answer, classes: Sequence[str]) -> None:
         st.progress(share, text=f"{md(classes[position])} · {percent(share)}")
 
 
-def doubts(answer: Answer) -> list[str]:
-    """In words, why an answer should not be relied on."""
+def unlike(answer: Answer) -> bool:
+    """Whether the scan is none like those learned from, so that no answer about it means much."""
     # Imported when there are answers: the pages open without the numerical libraries behind it.
     from medmeta.learners.frozen import OUT_OF_DOMAIN
 
+    return answer.out_of_domain > OUT_OF_DOMAIN
+
+
+def doubts(answer: Answer) -> list[str]:
+    """In words, why an answer should not be relied on."""
     said = []
-    if answer.out_of_domain > OUT_OF_DOMAIN:
+    if unlike(answer):
         said.append(
             "Unlike the scans the model has learned from "
             f"({answer.out_of_domain:.1f} times as far from them as usual)."

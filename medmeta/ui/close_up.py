@@ -14,7 +14,7 @@ from medmeta.reports.scan_map import MAP_HELP, MAP_MARKS, map_figure, map_words
 from medmeta.ui.cases import case_cards
 from medmeta.ui.explanation import explanation_panel
 from medmeta.ui.figures import ground, themed
-from medmeta.ui.guard import Context
+from medmeta.ui.guard import SCANS, Context
 from medmeta.ui.text import md
 from medmeta.workspace.records import Job, TaskInfo
 
@@ -68,8 +68,10 @@ def close_up(
         )
         case = ordered[position]
         case_cards([case], evaluation.classes, thumbnails, key=f"card-{chosen}", columns=1)
-    with map_side:
         entry = next((each for each in context.store.entries(task.id) if each.scan_id == case.scan_id), None)
+        if entry is not None:
+            context.link(SCANS, "Look at it, or change its label", icon=":material/radiology:", scan=entry.id)
+    with map_side:
         if entry is None or context.store.signature(task.id) != run.signature:
             st.caption("Scans or labels have changed: adapt again to ask where this answer comes from.")
         else:

@@ -9,7 +9,9 @@ import streamlit as st
 
 from medmeta.evaluation.result import Evaluation, Mover, Suspect
 from medmeta.reports.evidence import MOVERS_HELP, SUSPECTS_HELP, disputed, figure_rows, moving, next_steps
+from medmeta.ui.guard import SCANS, Context
 from medmeta.ui.text import md
+from medmeta.workspace.records import TaskInfo
 
 
 def further_table(evaluation: Evaluation) -> None:
@@ -38,26 +40,33 @@ def further_table(evaluation: Evaluation) -> None:
         )
 
 
-def suspects_panel(evaluation: Evaluation, thumbnails: Mapping[str, str]) -> None:
-    """Labels worth a second look, and the scans that decide most, with their pictures."""
+def suspects_panel(
+    context: Context, task: TaskInfo, evaluation: Evaluation, thumbnails: Mapping[str, str]
+) -> None:
+    """Labels worth a second look, and the scans that decide most, with their pictures and the way to them."""
+    if not evaluation.suspects and not evaluation.movers:
+        return
+    ids = {entry.scan_id: entry.id for entry in context.store.entries(task.id)}
+
+    def scans(items: Sequence[tuple[Suspect | Mover, str]]) -> None:
+        """Scans side by side, each with its picture and one sentence."""
+        for column, (item, sentence) in zip(st.columns(3), items, strict=False):
+            with column.container(border=True, height="stretch"):
+                picture = thumbnails.get(item.scan_id)
+                if picture is not None:
+                    st.image(picture, width=128, alt=f"Scan labelled {item.label}")
+                st.markdown(f"**{md(item.file)}**")
+                st.caption(md(sentence))
+                if item.scan_id in ids:
+                    context.link(SCANS, "Look at it", icon=":material/radiology:", scan=ids[item.scan_id])
+
     if evaluation.suspects:
         st.subheader("Labels worth a second look", anchor=False, help=SUSPECTS_HELP)
-        _scans([(item, disputed(item)) for item in evaluation.suspects], thumbnails)
+        scans([(item, disputed(item)) for item in evaluation.suspects])
     if evaluation.movers:
         with st.expander("Scans that decide most: are their labels right?", icon=":material/balance:"):
             st.caption(MOVERS_HELP)
-            _scans([(item, moving(item)) for item in evaluation.movers], thumbnails)
-
-
-def _scans(items: Sequence[tuple[Suspect | Mover, str]], thumbnails: Mapping[str, str]) -> None:
-    """Scans side by side, each with its picture and one sentence."""
-    for column, (item, sentence) in zip(st.columns(3), items, strict=False):
-        with column.container(border=True, height="stretch"):
-            picture = thumbnails.get(item.scan_id)
-            if picture is not None:
-                st.image(picture, width=128, alt=f"Scan labelled {item.label}")
-            st.markdown(f"**{md(item.file)}**")
-            st.caption(md(sentence))
+            scans([(item, moving(item)) for item in evaluation.movers])
 
 
 def next_steps_panel(evaluation: Evaluation) -> None:

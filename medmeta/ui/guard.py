@@ -36,9 +36,18 @@ class Context:
     engine: Engine
     task: TaskInfo | None
 
-    def link(self, page: str, label: str, *, icon: str | None = None, job: str | None = None) -> None:
-        """A link to another page that keeps the task in the address."""
-        st.page_link(page, label=label, icon=icon, query_params=self.address(job))
+    def link(
+        self,
+        page: str,
+        label: str,
+        *,
+        icon: str | None = None,
+        job: str | None = None,
+        scan: int | None = None,
+    ) -> None:
+        """A link to another page that keeps the task in the address; ``scan`` is the entry that Scans opens."""
+        opened = {} if scan is None else {"scan": str(scan)}
+        st.page_link(page, label=label, icon=icon, query_params=self.address(job) | opened)
 
     def address(self, job: str | None = None) -> dict[str, str]:
         address = {"task": self.task.id} if self.task is not None else {}

@@ -51,12 +51,14 @@ def _line(context: Context, job_id: str, task_id: str, known: int) -> None:
         st.caption(f":material/pageview: {md(job.message)}. You can label meanwhile{then}.")
     elif pixel_text.waiting(context.store, task_id) != known or _stray_of(context, job_id, task_id):
         st.rerun()  # a person must look
-    elif job is not None and job.state == "done":
-        st.caption(":material/done: No burned-in text was found on the new scans.")
-    else:
+    elif job is None or job.state != "done":
         st.caption(
-            ":material/report: The search for burned-in text did not end. It is made up for before a model learns."
+            ":material/report: The search for burned-in text did not end. It is caught up on before a model learns."
         )
+    elif known:
+        st.caption(":material/done: All scans have been searched for burned-in text.")
+    else:
+        st.caption(":material/done: No burned-in text was found on the new scans.")
 
 
 def _stray_of(context: Context, job_id: str, task_id: str) -> bool:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from medmeta.evaluation.conformal import ConformalRule
 from medmeta.reports.conformal import set_words
-from medmeta.ui.cases import CARDS_A_PAGE, doubts, nearest_scans, probability_bars
+from medmeta.ui.cases import CARDS_A_PAGE, doubts, nearest_scans, probability_bars, unlike
 from medmeta.ui.guard import Context
 from medmeta.ui.scan_table import thumbnail_uri
 from medmeta.ui.text import count, md
@@ -64,14 +64,20 @@ def _card(
             st.session_state[view_key] = entry.id
     with answer_side:
         text_side, bars_side = st.columns(2)
-        reasons = doubts(reading)
-        mark, end = (":orange[:material/help:] ", "?") if reasons else ("", "")
-        text_side.markdown(f"##### {mark}{md(reading.label)}{end}", anchors=False)
+        reasons, strange = doubts(reading), unlike(reading)
+        title = f"{md(reading.label)}?" if reasons else md(reading.label)
+        mark = ":orange[:material/help:] " if reasons else ""
+        text_side.markdown(f"##### {mark}{'No answer to rely on' if strange else title}", anchors=False)
         text_side.caption(md(entry.file))
         for text in reasons:
             text_side.markdown(f":orange[:material/warning:] {text}")
-        if rule is not None:
+        # What such figures promise holds for scans like those learned from, and for no others.
+        if rule is not None and not strange:
             text_side.caption(md(set_words(rule.labels(reading.probabilities, reading.classes), rule)))
         with bars_side:
-            probability_bars(reading, reading.classes)
+            if not strange:
+                probability_bars(reading, reading.classes)
+            else:
+                with st.expander("What it would say of a scan like those"):
+                    probability_bars(reading, reading.classes)
         nearest_scans(reading, thumbnails)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from medmeta.evaluation.result import ClassFigures, Evaluation, Interval
+from medmeta.evaluation.result import Evaluation, Interval
 from medmeta.learners.titles import learner_title
 from medmeta.reports.words import (
     LIMITS,
+    auroc_span,
+    balanced_span,
     decimal,
     headline,
     meaning,
@@ -34,16 +37,21 @@ def headline_panel(evaluation: Evaluation) -> None:
         with st.popover("How this was measured", icon=":material/help:", type="tertiary"):
             for sentence in method(evaluation):
                 st.markdown(md(sentence))
+    quiet: dict[str, Any] = {"delta_color": "off", "delta_arrow": "off"}
     one, two, three, four = st.columns(4)
     one.metric(
         "Scans right",
         percent(evaluation.accuracy),
-        help=f"Share of scans (accuracy); 95 % interval {span(evaluation.interval)}, counted by patients.",
+        span(evaluation.interval),
+        help="Share of scans (accuracy), and its 95 % interval, counted by patients.",
+        **quiet,
         border=True,
     )
     two.metric(
         "Right in an average class",
         percent(evaluation.balanced_accuracy),
+        balanced_span(evaluation),
+        **quiet,
         help="Balanced accuracy: the share found in each class, averaged, so that a large class does not hide "
         "a small one.",
         border=True,
@@ -51,6 +59,8 @@ def headline_panel(evaluation: Evaluation) -> None:
     three.metric(
         "Ranking (AUROC)",
         decimal(evaluation.auroc),
+        auroc_span(evaluation),
+        **quiet,
         help="How often a scan of the class is ranked above one that is not of it. 0.50 is chance, 1.00 is "
         "perfect.",
         border=True,
@@ -58,9 +68,10 @@ def headline_panel(evaluation: Evaluation) -> None:
     four.metric(
         "Time to adapt",
         seconds(evaluation.seconds),
-        help=f"On {evaluation.provenance.get('device', 'this machine')}, all "
-        f"{count(evaluation.n_support, 'scan')} of {count(evaluation.n_support_groups, 'patient')} included. "
-        "Shorter where the scans had been looked at before, as the Scans page does while you label.",
+        f"{count(evaluation.n_support, 'scan')} of {count(evaluation.n_support_groups, 'patient')}",
+        **quiet,
+        help=f"On {evaluation.provenance.get('device', 'this machine')}. Shorter where the scans had been looked at "
+        "before, as the Scans page does while you label.",
         border=True,
     )
 
@@ -72,8 +83,9 @@ def notes_panel(notes: Sequence[str]) -> None:
         st.warning(f"**Read this with the figures**\n\n{said}", icon=":material/warning:")
 
 
-def per_class_table(figures: Sequence[ClassFigures]) -> None:
+def per_class_table(evaluation: Evaluation) -> None:
     """Sensitivity, specificity and AUROC of each class with intervals."""
+    figures = evaluation.per_class
     st.dataframe(
         pd.DataFrame(
             {
@@ -82,7 +94,10 @@ def per_class_table(figures: Sequence[ClassFigures]) -> None:
                 "Scans": [item.n_scans for item in figures],
                 "Sensitivity": [_share(item.sensitivity, item.sensitivity_interval) for item in figures],
                 "Specificity": [_share(item.specificity, item.specificity_interval) for item in figures],
-                "AUROC": [decimal(item.auroc) for item in figures],
+                "AUROC": [
+                    f"{decimal(item.auroc)} ({auroc_span(evaluation, item.label)})"
+                    for item in evaluation.per_class
+                ],
             }
         ),
         hide_index=True,

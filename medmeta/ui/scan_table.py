@@ -13,7 +13,7 @@ import streamlit as st
 
 from medmeta.errors import MedMetaError
 from medmeta.ui.guard import Context
-from medmeta.ui.text import count
+from medmeta.ui.text import count, md
 from medmeta.workspace.records import Entry, Role, TaskInfo
 from medmeta.workspace.store import Store
 from medmeta.workspace.volumes import Volume
@@ -72,9 +72,8 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
     """
     labels = class_names(scans)
     shown = filtered(scans, labels)
-    pages = max(1, -(-len(shown) // ROWS_A_PAGE))
-    # A key for each number of pages: another filter begins at the first.
-    page_key = f"table-page-{task.id}-{role}-{pages}"
+    pages = _pages(shown)
+    page_key = _page_key(task.id, role, pages)
     page = min(int(st.session_state.get(page_key, 1)), pages)
     rows = shown[(page - 1) * ROWS_A_PAGE : page * ROWS_A_PAGE]
     ticked = _ticked(task)
@@ -88,11 +87,12 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
         {
             "tick": [scan.id in st.session_state.get("table-base", set()) for scan in rows],
             "image": [thumbnail_uri(context, scan.key) for scan in rows],
+            "open": [":material/visibility: View"] * len(rows),
             "label": [scan.label for scan in rows],
             "patient": [scan.key.group for scan in rows],
-            "open": [":material/visibility: View"] * len(rows),
             "modality": [scan.key.modality or "–" for scan in rows],
-            "size": [_size(scan) for scan in rows],
+            "slices": [_slices(scan) for scan in rows],
+            "size": [f"{scan.key.columns} × {scan.key.rows}" for scan in rows],
             "file": [scan.key.file for scan in rows],
             "source": [_SOURCES.get(scan.key.group_source, scan.key.group_source) for scan in rows],
             "warning": [" ".join(scan.notes) for scan in rows],
@@ -101,6 +101,15 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
     config: dict[str, Any] = {
         "tick": st.column_config.CheckboxColumn("", width=40, pinned=True),
         "image": st.column_config.ImageColumn("Image", width=58, pinned=True),
+        "open": st.column_config.ButtonColumn(
+            "Open",
+            width=70,
+            type="tertiary",
+            key=f"open-{key}",
+            on_click=_open,
+            args=(task, key, rows),
+            pinned=True,
+        ),
         "label": st.column_config.TextColumn(
             "Label", width=_label_width(rows), max_chars=80, help="Click twice to type a label."
         ),
@@ -111,23 +120,23 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
             help="All scans of a patient stay together when the model is tested. The name in the file is "
             "replaced by a pseudonym that means nothing outside this workspace.",
         ),
-        "open": st.column_config.ButtonColumn(
-            "Open", width=70, type="tertiary", key=f"open-{key}", on_click=_open, args=(task, key, rows)
-        ),
         "file": st.column_config.TextColumn("File", width=200),
         "modality": st.column_config.TextColumn("Modality", width=64),
-        "size": st.column_config.TextColumn("Size", width=88),
+        "slices": st.column_config.NumberColumn("Slices", width=58),
+        "size": st.column_config.TextColumn("Size", width=98, help="Columns and rows, in pixels."),
         "source": st.column_config.TextColumn("Patient known", width=110),
         "warning": st.column_config.TextColumn("Warning", width=260),
     }
-    if not any(scan.notes for scan in rows):
-        table, config = table.drop(columns="warning"), {k: v for k, v in config.items() if k != "warning"}
+    needless = {"warning": not any(scan.notes for scan in rows), "slices": max(map(_slices, rows)) == 1}
+    for column in (name for name, nothing in needless.items() if nothing):
+        table = table.drop(columns=column)
+        del config[column]
     st.data_editor(
         table,
         key=key,
         hide_index=True,
         column_config=config,
-        disabled=["image", "open", "file", "modality", "size", "source", "warning"],
+        disabled=["image", "open", "file", "modality", "slices", "size", "source", "warning"],
         height=min(560, 38 + 56 * len(rows)),
         row_height=56,
         placeholder="–",
@@ -141,6 +150,22 @@ def scan_table(context: Context, task: TaskInfo, scans: Sequence[Volume], role: 
             st.caption(f"{count(len(shown), 'scan')}, {ROWS_A_PAGE} on a page", width="content")
     viewed = st.session_state.get(f"viewed-{task.id}")
     return next((scan for scan in scans if scan.id == viewed), rows[0])
+
+
+def open_scan(task_id: str, scans: Sequence[Volume], role: Role, scan: Volume) -> None:
+    """Have the table of a role, which holds ``scans``, begin at one of them, with it in the viewer."""
+    st.session_state["table-search"], st.session_state["table-filter"] = "", _ALL
+    st.session_state[_page_key(task_id, role, _pages(scans))] = scans.index(scan) // ROWS_A_PAGE + 1
+    st.session_state[f"viewed-{task_id}"] = scan.id
+
+
+def _pages(shown: Sequence[Volume]) -> int:
+    return max(1, -(-len(shown) // ROWS_A_PAGE))
+
+
+def _page_key(task_id: str, role: Role, pages: int) -> str:
+    # A key for each number of pages: another filter begins at the first.
+    return f"table-page-{task_id}-{role}-{pages}"
 
 
 def class_names(scans: Sequence[Volume]) -> list[str]:
@@ -246,7 +271,7 @@ def _toolbar(
             "Undo",
             icon=":material/undo:",
             disabled=step.undo is None,
-            help=f"Undo: {step.undo}" if step.undo else None,
+            help=f"Undo: {md(step.undo)}" if step.undo else None,
         ):
             store.undo(task.id)
             _done(task)
@@ -254,7 +279,7 @@ def _toolbar(
             "Redo",
             icon=":material/redo:",
             disabled=step.redo is None,
-            help=f"Redo: {step.redo}" if step.redo else None,
+            help=f"Redo: {md(step.redo)}" if step.redo else None,
         ):
             store.redo(task.id)
             _done(task)
@@ -330,6 +355,6 @@ def _label_width(rows: Sequence[Volume]) -> int:
     return min(max(118, 24 + 7 * longest), 190)
 
 
-def _size(scan: Volume) -> str:
-    frames = len(scan.entries) if scan.is_series else scan.key.frames
-    return f"{scan.key.columns} × {scan.key.rows}" + (f" × {frames}" if frames > 1 else "")
+def _slices(scan: Volume) -> int:
+    """Slices of a series, or frames of a file."""
+    return len(scan.entries) if scan.is_series else scan.key.frames

@@ -21,9 +21,13 @@ def heading(context: Context, task: TaskInfo, title: str) -> None:
     st.markdown(f"Task: **{md(task.name)}**{badge}")
 
 
+#: State of the settings: open or closed.
+_SETTINGS = "task-settings"
+
+
 def task_settings(context: Context, task: TaskInfo) -> None:
     """Rename and delete, tucked away."""
-    with st.popover("Task settings", icon=":material/settings:"):
+    with st.popover("Task settings", icon=":material/settings:", key=_SETTINGS, on_change="rerun"):
         name = st.text_input("Name of the task", task.name, max_chars=80, key=f"name-{task.id}-{task.name}")
         if name and name.strip() and name.strip() != task.name:
             context.store.rename_task(task.id, name)
@@ -36,8 +40,14 @@ def task_settings(context: Context, task: TaskInfo) -> None:
         ):
             context.store.forget(task.id)
             st.rerun()
-        if st.button("Delete this task…", icon=":material/delete_forever:", key="delete-task"):
+        if st.button(
+            "Delete this task…", icon=":material/delete_forever:", key="delete-task", on_click=_close_settings
+        ):
             _confirm_delete(context, task)
+
+
+def _close_settings() -> None:
+    st.session_state[_SETTINGS] = False  # open, it would cover the question
 
 
 @st.dialog("Delete this task?")
@@ -48,11 +58,7 @@ def _confirm_delete(context: Context, task: TaskInfo) -> None:
     )
     with st.container(horizontal=True):
         if st.button("Delete for good", type="primary", icon=":material/delete_forever:"):
-            for kind in ("intake", "text", "adapt", "rank", "predict"):
-                for job in context.jobs.jobs(task.id, kind):
-                    if job.live:
-                        context.jobs.cancel(job.id)
-            context.store.delete_task(task.id)
+            context.store.delete_task(task.id)  # its jobs notice, and stop
             choose(None)
             st.switch_page("app.py")
         if st.button("Keep it"):

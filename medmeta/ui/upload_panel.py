@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pandas as pd
@@ -53,7 +54,14 @@ def upload_panel(context: Context, task: TaskInfo, role: Role, *, hint: str) -> 
             role,
             look=None if role == "predict" else lambda: start_looking(context, task.id),
         )
-        context.jobs.submit("intake", task.id, work, {"role": role})
+        asked = time.time()
+        if context.jobs.submit("intake", task.id, work, {"role": role}).created < asked:
+            st.error(
+                "Files are being read into this task in another tab, so none of these "
+                f"{count(len(uploads), 'file')} was taken. Add them again once that has ended.",
+                icon=":material/error:",
+            )
+            return True
         st.session_state["upload-turn"] = turn + 1
         st.rerun()
     if latest is None or latest.params.get("role") != role:
@@ -76,10 +84,10 @@ def notices_panel(
 
     Args:
         entries: all of the task.
-        folded: the checks stay folded, whatever they say, where a person works below them.
+        folded: notices and checks stay folded, whatever they say, where a person works below them.
     """
     look_over(context, task, entries)
-    _notices(context, task, role)
+    _notices(context, task, role, folded=folded)
     text_gate(context, task, role, [entry for entry in entries if entry.role == role])
     if role != "predict":
         checks_panel(context, task, [entry for entry in entries if entry.role != "predict"], folded=folded)
@@ -87,7 +95,7 @@ def notices_panel(
             deid_panel(context, task)
 
 
-def _notices(context: Context, task: TaskInfo, role: Role) -> None:
+def _notices(context: Context, task: TaskInfo, role: Role, *, folded: bool) -> None:
     notices = context.store.notices(task.id, role)
     if not notices:
         return
@@ -101,7 +109,7 @@ def _notices(context: Context, task: TaskInfo, role: Role) -> None:
         )
         if part
     )
-    with st.expander(f":orange[:material/report:] {title}", expanded=len(notices) <= 12):
+    with st.expander(f":orange[:material/report:] {title}", expanded=not folded and len(notices) <= 12):
         for text in warnings:
             st.markdown(f":material/warning: {md(text)}")
         if len(refused) <= 8:

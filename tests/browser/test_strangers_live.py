@@ -20,7 +20,7 @@ def test_a_stray_is_named_without_a_click_and_removed(page: Page, server: Server
         checks.click()
         named = page.get_by_text("odd.png looks like none of the other scans")
         named.wait_for()
-        new_kind = page.get_by_text("Pictures like these are new to the model")
+        new_kind = page.get_by_text("These pictures are new to the model")
         expect(new_kind).to_be_visible()
         page.get_by_role("button", name="Remove 1").click()
         named.wait_for(state="detached")

@@ -33,12 +33,12 @@ def test_a_corner_marker_per_class_is_found_and_named() -> None:
     assert not any("right" in name or "bottom" in name for name in named)
 
 
-def test_one_scanner_per_class_is_found_and_named_with_exceptions_too() -> None:
-    scanners = ["Alpha" if i % 2 else "Beta" for i in range(20)]
-    scanners[0], scanners[1] = scanners[1], scanners[0]
-    scans = [scan(i, ManufacturerModelName=name) for i, name in enumerate(scanners)]
+def test_one_view_per_class_is_found_and_named_with_exceptions_too() -> None:
+    views = ["PA" if i % 2 else "AP" for i in range(20)]
+    views[0], views[1] = views[1], views[0]
+    scans = [scan(i, ViewPosition=name) for i, name in enumerate(views)]
     leaks = find_leaks(scans, ["ab"[i % 2] for i in range(20)], seed=0)
-    assert (leaks[0].name, leaks[0].correct, leaks[0].n) == ("scanner model", 18, 20)
+    assert (leaks[0].name, leaks[0].correct, leaks[0].n) == ("view position", 18, 20)
     assert all(leak.p <= 0.02 for leak in leaks)
     assert {leak.kind for leak in leaks} == {"technical"}
 

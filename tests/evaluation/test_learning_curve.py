@@ -193,7 +193,7 @@ def test_same_seed_same_curve_and_it_can_be_stopped(make: Any, learner: Any) -> 
 
     with pytest.raises(CancelledError):
         learning_curve(learner, task, progress=stop)
-    assert said[0][1].startswith("Learning curve: support 1 of ")
+    assert said[0][1].startswith("Asking whether more scans would help, 1 of ")
     assert 0 < said[-1][0] < 0.1
 
 

@@ -123,7 +123,7 @@ def test_a_scan_unlike_all_others_is_named_and_removed(open_page, store, runner)
     assert runner.wait(job.id, 120).state == "done"
     app = open_page("1_Scans.py", task=task_id)
     assert "a/odd.png looks like none of the other scans" in texts(app).replace("\\", "")
-    assert "Pictures like these are new to the model" in texts(app)
+    assert "These pictures are new to the model" in texts(app)
     stray = next(each.id for each in store.entries(task_id) if each.file == "a/odd.png")
     app.button(key=f"settle-stray-{stray}-1").click().run()
     assert not app.exception

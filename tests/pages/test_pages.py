@@ -150,6 +150,38 @@ def test_many_scans_come_a_page_at_a_time(open_page, store, picture_pile):
     assert len(app.session_state["ticks"]) == 120
 
 
+def test_a_link_opens_one_scan_on_its_page_of_the_table(open_page, store, picture_pile):
+    wanted = store.entries(picture_pile)[70]
+    store.set_role(picture_pile, [entry.id for entry in store.entries(picture_pile)[:5]], "query")
+    app = open_page("1_Scans.py", task=picture_pile, scan=str(wanted.id))
+    assert not app.exception
+    assert app.session_state[f"viewed-{picture_pile}"] == wanted.id
+    table = next(item for item in app.data_editor if "image" in item.value)
+    assert wanted.file in list(table.value["file"])
+    assert "scan" not in app.query_params
+    first = store.entries(picture_pile, "query")[0]
+    app = open_page("1_Scans.py", task=picture_pile, scan=str(first.id))
+    table = next(item for item in app.data_editor if "image" in item.value)
+    assert table.value["file"].iloc[0] == first.file
+    assert not open_page("1_Scans.py", task=picture_pile, scan="no such").exception
+
+
+def test_side_and_way_of_working_survive_a_refresh(open_page, store, task_id):
+    store.set_role(task_id, [store.entries(task_id)[0].id], "query")
+    app = open_page("1_Scans.py", task=task_id)
+    app.segmented_control(key=f"role-{task_id}").set_value("query").run()
+    app.segmented_control(key=f"way-{task_id}").set_value("one").run()
+    assert not app.exception
+    assert (app.query_params["role"], app.query_params["way"]) == ("query", "one")
+    again = open_page("1_Scans.py", task=task_id, role="query", way="one")
+    assert not again.exception
+    assert [each.value for each in again.segmented_control] == ["query", "one"]
+    again.segmented_control(key=f"role-{task_id}").set_value("support").run()
+    again.segmented_control(key=f"way-{task_id}").set_value("table").run()
+    assert "role" not in again.query_params
+    assert "way" not in again.query_params
+
+
 @pytest.fixture
 def picture_pile(store):
     task_id = store.create_task("Many")
@@ -287,8 +319,47 @@ def test_predict_reads_new_scans_and_forgets_them(open_page, store, runner, task
     assert "upright" in texts(fresh)
     assert fresh.download_button[0].label == "Readings (CSV)"
     assert task_id in {task.id for task in store.tasks()}
+    folder = runner.result(runner.find(job.id))
+    assert "seen.png" in [notice.file for notice in store.notices(task_id, "predict")]
     fresh.button(key="discard").click().run()
     assert store.entries(task_id, "predict") == []
+    # What was said of them goes with them.
+    assert runner.jobs(task_id, "predict") == []
+    assert not folder.exists()
+    assert store.notices(task_id, "predict") == []
+    assert runner.find(adapted).state == "done"
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_scan_unlike_the_others_gets_no_answer_to_rely_on(
+    open_page, store, runner, task_id, adapted, far, monkeypatch
+):
+    store.add_uploads(task_id, [("new.png", stripes(77, upright=True))], role="predict")
+    app = open_page("4_Predict.py", task=task_id)
+    app.button(key="read").click().run()
+    (job,) = runner.jobs(task_id, "predict")
+    assert runner.wait(job.id).state == "done"
+    path = runner.result(runner.find(job.id)) / "readings.json"
+    path.write_text(json.dumps(with_distance(json.loads(path.read_text()), 9.0 if far else 0.5)))
+    app = open_page("4_Predict.py", task=task_id)
+    assert not app.exception
+    headings = [str(item.value) for item in app.markdown if str(item.value).startswith("#####")]
+    assert any("No answer to rely on" in text for text in headings) is far
+    assert any("upright" in text for text in headings) is not far
+    assert ("9.0 times as far" in texts(app)) is far
+    assert ("What it would say of a scan like those" in [each.label for each in app.expander]) is far
+
+
+def with_distance(readings: object, distance: float) -> object:
+    """The same JSON with every out-of-domain score replaced."""
+    if isinstance(readings, list):
+        return [with_distance(item, distance) for item in readings]
+    if isinstance(readings, dict):
+        return {
+            key: distance if key == "out_of_domain" else with_distance(item, distance)
+            for key, item in readings.items()
+        }
+    return readings
 
 
 def test_predict_with_a_gone_model(open_page, runner, store, task_id, adapted):
