@@ -19,15 +19,20 @@ PREVALENCE = 0.1
 
 @dataclass(frozen=True)
 class Minimum:
-    """Patients a figure needs, and why: ``n`` in all, or ``a_side`` with the class and as many without."""
+    """Patients a figure needs, and why: ``n`` in all, and ``a_side`` with the class and as many without.
+
+    For a figure of all classes ``a_side`` is asked of each of them: resampling says little about a class of two.
+    """
 
     why: str
     n: int = 0
     a_side: int = 0
 
 
-RESAMPLED = Minimum("an interval from resampled patients is too narrow with fewer", n=20)
+RESAMPLED = Minimum("an interval from resampled patients is too narrow with fewer", n=20, a_side=10)
 ONE_MOVES = Minimum("with fewer, one patient moves it by 20 points or more", a_side=5)
+#: Why a figure whose resamples are all equal is not given: its interval would have no width, and promise too much.
+NO_SPREAD = "patients drawn anew all give the same value, so its interval cannot be told"
 MINIMA = {
     "balanced accuracy": RESAMPLED,
     "Cohen's kappa": RESAMPLED,
@@ -109,6 +114,10 @@ class _Table:
         minimum, n = MINIMA[name], len(self.counts)
         if n < minimum.n:
             return f"needs {minimum.n} patients, found {n}: {minimum.why}"
+        if index is None and minimum.a_side:
+            fewest = min(self.sides(each)[0] for each in range(self.counts.shape[1]))
+            if fewest < minimum.a_side:
+                return f"needs {minimum.a_side} patients of each class, found {fewest}: {minimum.why}"
         if index is not None:
             with_it, without = self.sides(index)
             if min(with_it, without) < max(minimum.a_side, 1):
@@ -128,8 +137,10 @@ class _Table:
         if why is not None:
             return Figure(name, label, None, None, n, why)
         weights = ranking.patient_weights(n, seed=self.seed)
-        values = statistic(np.tensordot(weights, self.counts, axes=1))
-        return Figure(name, label, value, ranking.percentiles(values), n)
+        interval = ranking.percentiles(statistic(np.tensordot(weights, self.counts, axes=1)))
+        if interval.low == interval.high:
+            return Figure(name, label, None, None, n, NO_SPREAD)
+        return Figure(name, label, value, interval, n)
 
     def brier(self) -> Figure:
         n, why = len(self.counts), self.short("Brier score")
@@ -185,6 +196,9 @@ class _Table:
                 if name == "AUROC"
                 else ranking.bootstrap_auroc(flags, score, groups, seed=self.seed)
             )
+            if interval.low == interval.high:
+                figures.append(Figure(name, label, None, None, n, NO_SPREAD))
+                continue
             figures.append(Figure(name, label, auroc(flags, score), interval, n))
         return figures
 

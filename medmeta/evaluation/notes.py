@@ -231,7 +231,8 @@ def _imbalance(support: Task) -> Iterator[str]:
     if counts[most] >= IMBALANCE * counts[fewest]:
         yield (
             f"The classes are unequal: {counts[most]} patients of {quoted(most)}, {counts[fewest]} of "
-            f"{quoted(fewest)}. Read the balanced accuracy and the sensitivity of each class, not the total."
+            f"{quoted(fewest)}, and answers lean to the larger. Read the balanced accuracy and the sensitivity of each "
+            "class, not the total."
         )
 
 

@@ -36,6 +36,8 @@ SHARED_FOLDS = 10
 #: A scan this many times farther from the support than the support's scans from each other is unlike it: on the
 #: meta-train sets that flags few scans of the task and nearly every scan of another (benchmarks.tune_anchor).
 OUT_OF_DOMAIN = 2.0
+#: Least usual distance, a tenth of what is usual: copies under two patients' names would make everything else strange.
+LEAST_DISTANCE = 0.01
 #: Below this lead of the first over the second class the answer is open.
 LEAST_LEAD = 0.05
 NEIGHBOURS = 3
@@ -244,8 +246,8 @@ def embed(features: Tensor) -> Tensor:
 
 
 def usual_distance(z: Tensor, groups: Sequence[str]) -> float:
-    """Median over scans of one minus the cosine to the nearest scan of another group."""
+    """Median over scans of one minus the cosine to the nearest scan of another group, at least `LEAST_DISTANCE`."""
     codes = {group: code for code, group in enumerate(dict.fromkeys(groups))}
     group = torch.tensor([codes[g] for g in groups])
     cosines = (z @ z.T).masked_fill(group[:, None] == group[None, :], -torch.inf)
-    return max(float((1.0 - cosines.max(dim=1).values).median()), 1e-6)
+    return max(float((1.0 - cosines.max(dim=1).values).median()), LEAST_DISTANCE)

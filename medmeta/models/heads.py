@@ -46,8 +46,9 @@ def prototypes(z: Tensor, targets: Tensor, classes: int, masks: Tensor) -> Linea
 
 
 def ridge(z: Tensor, targets: Tensor, classes: int, masks: Tensor, *, strength: float) -> Linear:
-    """Regularised least squares on one-hot targets (Rifkin et al. 2003), classes weighted alike.
+    """Regularised least squares on one-hot targets (Rifkin et al. 2003), classes weighted alike in the loss.
 
+    The penalty weighs more against a small class, so answers lean to a much larger one.
     ``strength`` is the penalty relative to a scan's weight of one.
     """
     kernel = z @ z.T + INTERCEPT
@@ -68,7 +69,7 @@ def logistic(
     steps: int = 200,
     tolerance: float = 1e-3,
 ) -> Linear:
-    """Multinomial logistic regression with an L2 penalty, classes weighted alike, every fit at once.
+    """Multinomial logistic regression with an L2 penalty, classes weighted alike in the loss, every fit at once.
 
     Minimises ``sum_i w_i * cross_entropy_i + strength / 2 * ||W||^2``. The softmax Hessian is at most one half
     (Bohning 1992, doi:10.1007/BF00048682), so one matrix a fit, inverted once, bounds every Newton step; the

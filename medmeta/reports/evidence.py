@@ -22,7 +22,12 @@ _PLAIN: tuple[tuple[str, str, bool], ...] = (
     ("Cohen's kappa", "agreement beyond what guessing by frequency gives; 0 is guessing, 1 perfect", False),
     ("MCC", "correlation of label and answer; 0 is guessing, 1 perfect", False),
     ("Brier score", "error of the probabilities; 0 is certain and right, 1 certain and wrong", False),
-    ("calibration error", "by how much the probabilities are too high or too low, on average", False),
+    (
+        "calibration error",
+        "by how much the probabilities are too high or too low, on average; chance alone makes about 0.08 of 50 "
+        "patients, 0.04 of 200",
+        False,
+    ),
     ("F1", "balance of finding the class and of not calling others so; 1 is perfect", False),
     ("PPV", "how often a call of this class would be right", True),
     ("NPV", "how often it would rightly not be called this class", True),

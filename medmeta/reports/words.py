@@ -109,7 +109,9 @@ def method(evaluation: Evaluation) -> tuple[str, ...]:
         how = (
             f"Each of {patients(evaluation.n_groups)} was left out once: a model was adapted on the others and "
             "then read the patient left out. No patient was ever on both sides. The model that is kept adapted on "
-            f"all {adapted}; the figures describe models with a little less to learn from."
+            f"all {adapted}; the figures describe models with a little less to learn from, and least from the class of "
+            "the patient left out. With few patients they therefore run low, and as the answers lean on one another, "
+            "intervals are close to 95 % rather than exact."
         )
     else:
         how = (
@@ -122,8 +124,8 @@ def method(evaluation: Evaluation) -> tuple[str, ...]:
         "labels is right only when each is. Intervals are exact 95 % intervals (Clopper-Pearson) with n the number "
         "of patients, because scans of one patient are not independent. Only the interval of all scans right counts "
         "more than that, by how often scans of one patient are not right or wrong together.",
-        "Simple methods ran on the same patients with the same image features. Differences are per patient, with "
-        "Tango's score interval for paired proportions.",
+        "Simple methods read the same patients in the average features of the original network alone. Differences "
+        "are per patient, with Tango's score interval for paired proportions.",
         "AUROC is the chance that a scan of the class gets a higher probability for it than a scan of another class; "
         "its interval is Newcombe's score interval, scans of one patient counted as what they are worth together.",
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from medmeta.evaluation.further import MINIMA, further_figures, reliability_points
+from medmeta.evaluation.further import MINIMA, NO_SPREAD, further_figures, reliability_points
 from medmeta.evaluation.intervals import wilson
 from medmeta.evaluation.result import Case, Figure
 
@@ -96,6 +96,33 @@ def test_too_few_patients_give_a_reason_and_no_value() -> None:
     assert first.name == "patients right, Wilson's interval"
     assert first.interval == wilson(round(12 * (first.value or 0)), 12)
     assert set(MINIMA) == {figure.name.split(" where")[0] for figure in rest}
+
+
+def test_a_figure_whose_resamples_are_all_equal_is_not_given() -> None:
+    right = [
+        Case(
+            file=f"f{n}", scan_id=f"s{n}", group=f"P{n}", label="ab"[n % 2], predicted="ab"[n % 2],
+            probabilities=(0.9, 0.1) if n % 2 == 0 else (0.1, 0.9), abstained=False, out_of_domain=1.0, nearest=(),
+        )
+        for n in range(20)
+    ]  # fmt: skip
+    figures = further_figures(right, ("a", "b"), seed=0)
+    for name in ("balanced accuracy", "Cohen's kappa", "MCC", "F1", "AUROC, resampled patients"):
+        figure = next(each for each in figures if each.name == name)
+        assert (figure.value, figure.why_not) == (None, NO_SPREAD)
+    assert figures[0].interval == wilson(20, 20)
+    area = next(each for each in figures if each.name == "AUROC")
+    assert area.value == 1.0
+    assert area.interval is not None
+    assert area.interval.low < 0.95
+
+
+def test_resampling_asks_for_ten_patients_of_each_class() -> None:
+    drawn = [case for case in cases(60) if case.label != "c" or int(case.group[1:]) < 12]
+    assert len({case.group for case in drawn}) > 20
+    kappa = by_name(further_figures(drawn, CLASSES, seed=0), "Cohen's kappa")
+    assert kappa.value is None
+    assert "needs 10 patients of each class, found 4" in kappa.why_not
 
 
 def test_prevalence_is_stated_and_moves_the_predictive_values() -> None:

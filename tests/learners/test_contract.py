@@ -16,6 +16,7 @@ from torch import Tensor
 
 from medmeta.errors import CancelledError, ModelError, TaskError
 from medmeta.learners.base import TaskModel
+from medmeta.learners.frozen import LEAST_DISTANCE, usual_distance
 from medmeta.learners.medmeta import SHIPPED
 from medmeta.learners.registry import load_task_model, make_learner
 from medmeta.models.backbones import load_backbone
@@ -177,3 +178,12 @@ def test_a_person_can_stop_it(name: str, extractor: FeatureExtractor) -> None:
 def test_an_unknown_learner_is_named(extractor: FeatureExtractor) -> None:
     with pytest.raises(ModelError, match=r"there are: .*anchor"):
         make_learner("magic", extractor)
+
+
+def test_copies_under_two_groups_do_not_make_everything_else_strange() -> None:
+    rows = torch.nn.functional.normalize(torch.eye(6, dtype=torch.float64) + 0.5, dim=1)
+    doubled = rows.repeat_interleave(2, dim=0)
+    assert usual_distance(doubled, [f"P{n}" for n in range(12)]) == LEAST_DISTANCE
+    # Without copies it is the median of one minus the cosine, by hand.
+    cosines = (rows @ rows.T).fill_diagonal_(-1).max(dim=1).values
+    assert usual_distance(rows, [f"P{n}" for n in range(6)]) == pytest.approx(float((1 - cosines).median()))

@@ -95,6 +95,7 @@ def spaced(rows: list[list[str]]) -> list[list[str]]:
 
 
 def test_each_class(saved: dict[str, Any], tables: dict[str, list[list[str]]], paper: str) -> None:
+    areas = {each["of"]: each["interval"] for each in saved["further"] if each["name"] == "AUROC"}
     expected = [
         [
             item["label"],
@@ -105,6 +106,7 @@ def test_each_class(saved: dict[str, Any], tables: dict[str, list[list[str]]], p
             share(item["specificity"]),
             span(item["specificity_interval"]),
             f"{item['auroc']:.2f}",
+            "{:.2f} to {:.2f}".format(*areas[item["label"]]),
         ]
         for item in saved["per_class"]
     ]
