@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from medmeta.scans.attributes import attribute, holds, registered
+from medmeta.scans.bits import high_bit, only_stored_bits
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of
 from medmeta.scans.enhanced import geometry_tags
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
@@ -210,7 +211,9 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
     if partial:  # samples lie as in YBR_FULL_422, only their ranges differ
         dataset.PhotometricInterpretation = "YBR_FULL_422"
     decoder = get_decoder(syntax)
-    options = as_pixel_options(dataset, allow_excess_frames=False)
+    high = high_bit(dataset, geometry)
+    # The decoder keeps that many of the lowest bits.
+    options = as_pixel_options(dataset, allow_excess_frames=False) | {"bits_stored": high + 1}
     pixels, after = _as_array(decoder, dataset, raw=partial, validate=True, **options)
     if partial:
         pixels = partial_to_rgb(pixels)
@@ -219,7 +222,7 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise RefusedError("some of its pixels are not numbers; export the scan again")
     shape = (geometry.frames, geometry.rows, geometry.columns, *((3,) if geometry.samples == 3 else ()))
-    return pixels.reshape(shape)
+    return only_stored_bits(pixels.reshape(shape), dataset, geometry, high)
 
 
 def _as_array(decoder: Decoder, dataset: Dataset, **options: Any) -> tuple[NDArray[Any], dict[str, Any]]:
