@@ -6,11 +6,32 @@ from typing import Any
 
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import RLELossless
+from pydicom.uid import (
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from medmeta.scans.attributes import attribute
 from medmeta.scans.geometry import Geometry
 from medmeta.scans.refusal import RefusedError
+
+#: Give the very words that were stored. A lossy codec may step over the highest value, which is no bit to cut off.
+_EXACT = frozenset(
+    (
+        RLELossless,
+        JPEGLossless,
+        JPEGLosslessSV1,
+        JPEGLSLossless,
+        JPEG2000Lossless,
+        HTJ2KLossless,
+        HTJ2KLosslessRPCL,
+    )
+)
 
 
 def high_bit(dataset: Dataset, geometry: Geometry) -> int:
@@ -48,7 +69,7 @@ def only_stored_bits(stored: NDArray[Any], dataset: Dataset, geometry: Geometry,
         high: `high_bit` of it.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
-    exact = syntax == RLELossless or not syntax.is_encapsulated
+    exact = syntax in _EXACT or not syntax.is_encapsulated
     if geometry.samples > 1 or stored.dtype.kind == "f" or not exact:
         return stored
     width = 8 * stored.dtype.itemsize

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from dicom_files import dataset, dicom, encoded, read
 from PIL import Image
-from pydicom.uid import ExplicitVRLittleEndian, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
 from medmeta.errors import ScanRejectedError
 
@@ -21,7 +21,7 @@ def shifted(values: np.ndarray, high: int) -> np.ndarray:
     return ((values % 4096) << low | 0xFFFF & ~(0xFFF << low)).astype("<u2")
 
 
-VALUES = np.random.default_rng(0).integers(-2048, 2048, (33, 31))
+VALUES = np.random.default_rng(0).integers(-2048, 2048, (72, 68))
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless])
@@ -70,3 +70,37 @@ def test_a_shifted_value_in_a_codestream_or_in_colour_is_refused() -> None:
     for data in (encoded(made), colour):
         with pytest.raises(ScanRejectedError, match="HighBit is 15 and BitsStored 12"):
             read(data)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("above", [0, 0x1000, 0xF000], ids=["zeros", "overlay", "ones"])
+def test_unused_bits_of_a_codestream_are_no_part_of_the_value(above: int, signed: bool, syntax: str) -> None:
+    made = dataset((VALUES % 4096 | above).astype("<u2"))
+    made.compress(syntax, generate_instance_uid=False)
+    made.BitsStored, made.HighBit, made.PixelRepresentation = 12, 11, int(signed)
+    expected = VALUES if signed else VALUES % 4096
+    np.testing.assert_array_equal(read(encoded(made)).pixels[0], expected)
+
+
+@pytest.mark.skipif(shutil.which("dcmcjpls") is None, reason="DCMTK is not installed")
+@pytest.mark.parametrize("above", [0, 0x1000], ids=["zeros", "overlay"])
+def test_signed_values_packed_by_dcmtk(above: int, tmp_path: Path) -> None:
+    """DCMTK packs whole words of 16 bits, and unpacks them to the values they were."""
+    plain, packed, unpacked = (tmp_path / name for name in ("plain", "packed", "unpacked"))
+    stored = (VALUES % 4096 | above).astype("<u2")
+    plain.write_bytes(dicom(stored, BitsStored=12, HighBit=11, PixelRepresentation=1))
+    subprocess.run(["dcmcjpls", "+el", str(plain), str(packed)], check=True, capture_output=True)
+    subprocess.run(["dcmdjpls", str(packed), str(unpacked)], check=True, capture_output=True)
+    scans = [read(path.read_bytes()) for path in (packed, unpacked)]
+    np.testing.assert_array_equal(scans[0].pixels[0], VALUES)
+    assert scans[0].id == scans[1].id
+
+
+def test_a_lossy_codec_may_step_over_the_highest_value() -> None:
+    """A 4097 that lossy packing made of 4095 is no 1."""
+    made = dataset(np.full((32, 32), 4097, "<u2"))
+    made.compress(JPEG2000Lossless, generate_instance_uid=False)
+    made.file_meta.TransferSyntaxUID = JPEG2000
+    made.BitsStored, made.HighBit = 12, 11
+    assert read(encoded(made)).pixels.min() == 4097
