@@ -29,9 +29,20 @@ def narrowest(pixels: NDArray[Any]) -> NDArray[Any]:
     """Integers in the first of int16, uint16, int32, uint32 that holds them all; other values as float32.
 
     The type follows from the values alone, so one image has one id however it was encoded.
+
+    Raises:
+        RefusedError: float32 does not hold a value or the range of all (beyond 3.4e38).
     """
     if pixels.dtype.kind == "f":
-        return pixels.astype(np.float32, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            single = pixels.astype(np.float32, copy=False)
+            extent = np.ptp(single)
+        if not np.isfinite(extent):
+            raise RefusedError(
+                "some of its values are beyond what 32-bit floats hold; export the scan again in a unit of smaller "
+                "numbers"
+            )
+        return single
     if np.can_cast(pixels.dtype, _INTEGERS[0]):  # without a look at the values
         return pixels.astype(_INTEGERS[0], copy=False)
     low, high = int(pixels.min()), int(pixels.max())

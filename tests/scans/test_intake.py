@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 
+import nibabel
 import numpy as np
 import pytest
-from dicom_files import KEY, dicom, gradient, zipped
+from dicom_files import KEY, dataset, dicom, encoded, gradient, zipped
 from PIL import Image
 
 from medmeta.errors import CancelledError, MedMetaError
+from medmeta.scans.checks import looked_at
 from medmeta.scans.intake import iter_intake, read_source
+from medmeta.scans.intensity import model_image
 from medmeta.scans.labels import clean_label, parse_labels
 from medmeta.scans.limits import Limits
 from medmeta.scans.reader import in_process
@@ -93,6 +96,27 @@ def test_one_bad_file_never_stops_the_others() -> None:
     assert "gzip" in bad["b/scan.nii.gz"]
     assert "HTML" in bad["b/page"]
     assert len(bad) == 5
+
+
+def test_values_beyond_float32_are_refused_and_the_other_files_kept() -> None:
+    """The largest float32 is 3.4028e38: the highest value of the gradient is 499, the lowest -500."""
+    double = dataset(None, Rows=2, Columns=2, SamplesPerPixel=1, PhotometricInterpretation="MONOCHROME2")
+    double.BitsAllocated, double.DoubleFloatPixelData = 64, np.array([1, 2, 3, 1e39]).tobytes()
+    files = {
+        "a/1": image(1),
+        "a/product": image(2, RescaleSlope="1E37", RescaleIntercept=0),
+        "a/span": image(3, RescaleSlope="6E35", RescaleIntercept=0),  # from -3e38 to 3e38
+        "a/double": encoded(double),
+        "a/volume.nii": nibabel.Nifti1Image(np.array([[[0.0, 1e39]]]), np.eye(4)).to_bytes(),
+        "b/large": image(4, RescaleSlope="3E35", RescaleIntercept=0),
+    }
+    good, bad, _ = take(*files.items())
+    assert list(good) == ["a/1", "b/large"]
+    assert set(bad) == {"a/product", "a/span", "a/double", "a/volume.nii"}
+    assert all("beyond what 32-bit floats hold" in reason for reason in bad.values())
+    for item in good.values():
+        assert np.ptp(model_image(item.scan, 8)) > 0.5
+        assert looked_at([item])
 
 
 def test_order_follows_names_not_the_upload() -> None:
