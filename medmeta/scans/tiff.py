@@ -17,6 +17,8 @@ from medmeta.scans.scan import Scan, content_hash
 from medmeta.scans.values import narrowest
 
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+#: TIFF 6.0, section 19; unsigned where the tag is missing.
+_SAMPLE_FORMAT, _UNSIGNED, _SIGNED = 339, 1, 2
 
 
 def read_tiff(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
@@ -38,7 +40,7 @@ def read_tiff(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
             raise RefusedError(f"is {in_words(len(data))}; at most {in_words(limits.file_bytes)} are read")
         picture = _opened(data)
         alike, others = _pages(picture, limits)
-        white_is_zero = picture.mode.startswith(("I", "F")) and _photometric(picture) == _WHITE_IS_ZERO
+        white_is_zero = picture.mode.startswith(("I", "F")) and _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
         pixels = _stacked([_pixels(picture, page) for page in alike])
         identity = content_hash(pixels)
         return Scan(
@@ -100,6 +102,11 @@ def _pixels(picture: Image.Image, page: int) -> NDArray[Any]:
         raise RefusedError("its picture data is damaged or cut short; export or copy it again") from None
     if picture.mode.startswith("I;16"):
         return np.array(picture).astype(np.uint16)
+    # Pillow reads 32 bits as signed and 8 as unsigned, whatever the file says.
+    if picture.mode == "I" and _tag(picture, _SAMPLE_FORMAT, _UNSIGNED) == _UNSIGNED:
+        return np.array(picture).view(np.uint32)
+    if picture.mode == "L" and _tag(picture, _SAMPLE_FORMAT, _UNSIGNED) == _SIGNED:
+        return np.array(picture).view(np.int8)
     if picture.mode.startswith(("I", "F")):
         return np.array(picture)
     return grey_or_rgb(picture)
@@ -115,9 +122,11 @@ def _stacked(frames: list[NDArray[Any]]) -> NDArray[Any]:
     return pixels if pixels.dtype in (np.uint8, np.uint16) else narrowest(pixels)
 
 
-def _photometric(picture: Image.Image) -> int | None:
-    value = getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC)
-    return value if isinstance(value, int) else None
+def _tag(picture: Image.Image, number: int, default: int | None = None) -> int | None:
+    """The value of a tag of whole numbers, the first of several."""
+    value = getattr(picture, "tag_v2", {}).get(number, default)
+    first = value[0] if isinstance(value, tuple) and value else value
+    return first if isinstance(first, int) else default
 
 
 def _left_out(others: int) -> tuple[str, ...]:

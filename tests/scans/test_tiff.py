@@ -53,6 +53,18 @@ def test_grey_keeps_its_values(kind: str, options: dict[str, object]) -> None:
     assert (scan.transfer_syntax, scan.group_source, scan.monochrome1) == (None, "file", False)
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}])
+@pytest.mark.parametrize(
+    ("ends", "kind"),
+    [((0, 2**32 - 1), "u4"), ((2**31, 1), "u4"), ((-(2**31), 2**31 - 1), "i4"), ((-128, 127), "i1")],
+)
+def test_the_sign_is_that_of_the_sample_format(
+    ends: tuple[int, int], kind: str, options: dict[str, object]
+) -> None:
+    values = np.array([ends, (5, 1)]).astype(kind)
+    assert read(written(values, photometric="minisblack", **options)).pixels[0].tolist() == [[*ends], [5, 1]]
+
+
 @pytest.mark.parametrize("packing", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
 @pytest.mark.parametrize("kind", ["u1", "u2"])
 def test_packed_grey_equals_tifffile(kind: str, packing: str) -> None:
