@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from medmeta.scans.deep_colour import deep_pixels, layout_of, read_as
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError, naming
 from medmeta.scans.scan import Scan, content_hash
@@ -21,7 +22,8 @@ def read_picture(data: bytes, file: str, *, limits: Limits | None = None) -> Sca
     """Read a PNG, JPEG or BMP picture; orientation is applied, every other metadata is dropped.
 
     Greyscale keeps its depth (uint8, or uint16 for 16-bit PNG). A picture whose three channels are equal is
-    greyscale. Transparency is laid over black. Pictures name no patient, so the file is its own group.
+    greyscale; of colour of 16 bits a channel the upper eight are kept. Transparency is laid over black. Pictures name
+    no patient, so the file is its own group.
 
     Raises:
         ScanRejectedError: not such a picture, over a limit, or damaged.
@@ -51,12 +53,24 @@ def _pixels(data: bytes, limits: Limits) -> NDArray[Any]:
                 f"is {rows} x {columns} pixels; at most {limits.rows} x {limits.columns} and "
                 f"{in_words(limits.decoded_bytes)} decoded are read"
             )
-        try:
-            picture.load()
-        except (OSError, SyntaxError, ValueError):
-            raise RefusedError("its picture data is damaged or cut short; export or copy it again") from None
-        upright = ImageOps.exif_transpose(picture)
-        return grey_or_rgb(upright)
+        layout = layout_of(picture)
+        if layout is None:
+            return grey_or_rgb(_loaded(picture))
+
+        def load(as_layout: str) -> NDArray[Any]:
+            again = Image.open(io.BytesIO(data), formats=FORMATS)
+            read_as(again, as_layout)
+            return np.array(_loaded(again))
+
+        return deep_pixels(load, layout)
+
+
+def _loaded(picture: Image.Image) -> Image.Image:
+    try:
+        picture.load()
+    except (OSError, SyntaxError, ValueError):
+        raise RefusedError("its picture data is damaged or cut short; export or copy it again") from None
+    return ImageOps.exif_transpose(picture)
 
 
 def grey_or_rgb(picture: Image.Image) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from medmeta.scans.deep_colour import deep_pixels, layout_of, read_as
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.picture import grey_or_rgb
 from medmeta.scans.refusal import RefusedError, naming
@@ -17,6 +18,7 @@ from medmeta.scans.scan import Scan, content_hash
 from medmeta.scans.values import narrowest
 
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+_BITS, _PLANAR, _SEPARATE = 258, 284, 2
 #: TIFF 6.0, section 19; unsigned where the tag is missing.
 _SAMPLE_FORMAT, _UNSIGNED, _SIGNED = 339, 1, 2
 
@@ -41,7 +43,7 @@ def read_tiff(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
         picture = _opened(data)
         alike, others = _pages(picture, limits)
         white_is_zero = picture.mode.startswith(("I", "F")) and _tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO
-        pixels = _stacked([_pixels(picture, page) for page in alike])
+        pixels = _stacked([_pixels(data, picture, page) for page in alike])
         identity = content_hash(pixels)
         return Scan(
             file=file,
@@ -94,12 +96,22 @@ def _pages(picture: Image.Image, limits: Limits) -> tuple[list[int], int]:
     return alike, others
 
 
-def _pixels(picture: Image.Image, page: int) -> NDArray[Any]:
-    try:
-        picture.seek(page)
-        picture.load()
-    except (OSError, SyntaxError, ValueError, EOFError):
-        raise RefusedError("its picture data is damaged or cut short; export or copy it again") from None
+def _pixels(data: bytes, picture: Image.Image, page: int) -> NDArray[Any]:
+    picture.seek(page)
+    if _tag(picture, _PLANAR) == _SEPARATE and _tag(picture, _BITS) == 16:
+        raise RefusedError("keeps colours of 16 bits in separate planes; save it with interleaved channels")
+    layout = layout_of(picture)
+    if layout is not None:
+
+        def load(as_layout: str) -> NDArray[Any]:
+            again = _opened(data)
+            again.seek(page)
+            read_as(again, as_layout)
+            _load(again)
+            return np.array(again)
+
+        return deep_pixels(load, layout)
+    _load(picture)
     if picture.mode.startswith("I;16"):
         return np.array(picture).astype(np.uint16)
     # Pillow reads 32 bits as signed and 8 as unsigned, whatever the file says.
@@ -112,9 +124,17 @@ def _pixels(picture: Image.Image, page: int) -> NDArray[Any]:
     return grey_or_rgb(picture)
 
 
+def _load(picture: Image.Image) -> None:
+    try:
+        picture.load()
+    except (OSError, SyntaxError, ValueError, EOFError):
+        raise RefusedError("its picture data is damaged or cut short; export or copy it again") from None
+
+
 def _stacked(frames: list[NDArray[Any]]) -> NDArray[Any]:
     """Frames as one array; grey among colour is repeated over the channels."""
     if any(frame.ndim == 3 for frame in frames):
+        frames = [(frame >> 8).astype(np.uint8) if frame.dtype == np.uint16 else frame for frame in frames]
         frames = [np.repeat(frame[..., None], 3, -1) if frame.ndim == 2 else frame for frame in frames]
     pixels = np.stack(frames)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
