@@ -57,11 +57,13 @@ def spacing(tags: Mapping[str, TagValue]) -> tuple[tuple[float, float], bool] | 
     """(mm between rows, mm between columns), and whether that is at the detector instead of in the patient.
 
     Pixel Spacing (PS3.3 10.7.1.3), else Imager Pixel Spacing of a projection, which enlarges what is in the patient.
+    Equal values of both are at the detector too: nothing corrected the one for the enlargement (10.7.1.1, 10.7.1.3).
     """
+    uncorrected = numbers(tags, "PixelSpacing") == numbers(tags, "ImagerPixelSpacing")
     for keyword, detector in (("PixelSpacing", False), ("ImagerPixelSpacing", True)):
         found = numbers(tags, keyword)
         if found is not None and min(found) > 0 and 0.1 < found[0] / found[1] < 10:
-            return (found[0], found[1]), detector
+            return (found[0], found[1]), detector or uncorrected
     return None
 
 

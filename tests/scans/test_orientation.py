@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from dicom_files import dicom, gradient, read
 
 from medmeta.scans.orientation import edge_letters, spacing
 
@@ -30,3 +31,15 @@ def test_nothing_is_said_where_nothing_is_known():
 def test_spacing_in_the_patient_goes_before_that_at_the_detector():
     assert spacing({"PixelSpacing": "0.5\\0.25", "ImagerPixelSpacing": "1\\1"}) == ((0.5, 0.25), False)
     assert spacing({"ImagerPixelSpacing": "0.14\\0.14"}) == ((0.14, 0.14), True)
+
+
+def test_pixel_spacing_equal_to_that_at_the_detector_is_at_the_detector():
+    same = read(
+        dicom(gradient(), Modality="DX", PixelSpacing=[0.143, 0.143], ImagerPixelSpacing=[0.143, 0.143])
+    )
+    assert spacing(same.tags) == ((0.143, 0.143), True)
+    corrected = read(
+        dicom(gradient(), Modality="DX", PixelSpacing=[0.11, 0.11], ImagerPixelSpacing=[0.143, 0.143])
+    )
+    assert spacing(corrected.tags) == ((0.11, 0.11), False)
+    assert spacing({"PixelSpacing": "0.5\\0.25"}) == ((0.5, 0.25), False)
