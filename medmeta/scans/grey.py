@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from medmeta.scans import enhanced, terms
 from medmeta.scans.attributes import attribute, holds
+from medmeta.scans.deidentify import PERMITTED_TAGS
 from medmeta.scans.padding import stored_padding
 from medmeta.scans.scan import VoiTable
 from medmeta.scans.values import Rescale, looked_up, narrowest, rescaled
@@ -56,9 +57,14 @@ def grey_values(stored: NDArray[Any], dataset: Dataset, *, little_endian: bool =
     else:
         rescales = enhanced.rescales(dataset, len(stored))
         pixels = stored if rescales is None else rescaled(stored, rescales)
-        unit = _unit(enhanced.rescale_type(dataset) or str(attribute(dataset, "Units") or ""))
-        if not unit and attribute(dataset, "Modality") == "CT" and rescales is not None:
-            unit = "HU"
+        written = enhanced.rescale_type(dataset).strip()
+        unit = _unit(written or str(attribute(dataset, "Units") or ""))
+        if attribute(dataset, "Modality") == "CT":
+            # A CT need not name Hounsfield units, but must name others; a localizer has none (C.8.2.1, C.11.1.1.2).
+            if _is_localizer(dataset):
+                unit = "" if unit == "HU" else unit
+            elif not written and rescales is not None:
+                unit = "HU"
         own = (rescales or [Rescale()])[central if len(rescales or ()) > 1 else 0]
 
         def real(values: NDArray[Any]) -> NDArray[Any]:
@@ -89,6 +95,11 @@ def _padding(
         values = values.astype(np.float32)  # as the pixels were rounded
     low, high = sorted(float(value) for value in values.flat)
     return (low, high) if ((frame >= low) & (frame <= high)).any() else None
+
+
+def _is_localizer(dataset: Dataset) -> bool:
+    kinds = PERMITTED_TAGS["ImageType"](attribute(dataset, "ImageType"))
+    return "LOCALIZER" in str(kinds).split("\\")
 
 
 def _unit(written: str) -> str:
