@@ -33,7 +33,7 @@ from medmeta.scans.bits import high_bit, only_stored_bits
 from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of
 from medmeta.scans.enhanced import geometry_tags
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
-from medmeta.scans.geometry import PARTIAL_422, Geometry, check_frame_headers, read_geometry
+from medmeta.scans.geometry import PARTIAL_422, Geometry, check_frame_headers, check_named, read_geometry
 from medmeta.scans.grey import Grey, grey_values
 from medmeta.scans.jpeg12 import decode_12_bit
 from medmeta.scans.limits import Limits, in_words
@@ -205,6 +205,7 @@ def _decoded(dataset: Dataset, geometry: Geometry) -> NDArray[Any]:
     if syntax == JPEGExtended12Bit and geometry.bits_stored > 8:
         frames = generate_frames(dataset.PixelData, number_of_frames=geometry.frames)
         return decode_12_bit(frames, geometry, signed=attribute(dataset, "PixelRepresentation") == 1)
+    check_named(dataset, geometry)
     partial = (
         geometry.photometric == PARTIAL_422 and geometry.bits_allocated == 8 and not syntax.is_encapsulated
     )

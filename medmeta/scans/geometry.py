@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
-from medmeta.scans.attributes import attribute
+from medmeta.scans.attributes import attribute, holds
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.refusal import RefusedError
 
@@ -71,6 +71,22 @@ def read_geometry(dataset: Dataset, limits: Limits) -> Geometry:
             "export fewer frames"
         )
     return geometry
+
+
+def check_named(dataset: Dataset, geometry: Geometry) -> None:
+    """What a decoder must know beyond the geometry: no default of it is safe to guess (PS3.3 C.7.6.3).
+
+    Raises:
+        RefusedError: the header does not name it.
+    """
+    needed = ["SamplesPerPixel", "PhotometricInterpretation"]
+    if holds(dataset, "PixelData"):
+        needed += ["BitsStored", "PixelRepresentation"]
+    if geometry.samples == 3:
+        needed.append("PlanarConfiguration")
+    for keyword in needed:
+        if attribute(dataset, keyword) in (None, ""):
+            raise RefusedError(f"the header names no {keyword}, which such an image needs; export it again")
 
 
 def _count(dataset: Dataset, keyword: str, most: int, default: int | None = None) -> int:
