@@ -67,6 +67,7 @@ _READ_TAGS: list[Any] = [
     "RescaleSlope",
     "RescaleIntercept",
     "RescaleType",
+    "PixelIntensityRelationship",
     "Units",
     "WindowCenter",
     "WindowWidth",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import XRayAngiographicImageStorage, XRayRadiofluoroscopicImageStorage
 
 from medmeta.scans import enhanced, terms
 from medmeta.scans.attributes import attribute, holds
@@ -17,6 +18,8 @@ from medmeta.scans.padding import stored_padding
 from medmeta.scans.scan import VoiTable
 from medmeta.scans.values import Rescale, looked_up, narrowest, rescaled
 from medmeta.scans.voi import voi_table, voi_window, window_function
+
+_X_RAY = (XRayAngiographicImageStorage, XRayRadiofluoroscopicImageStorage)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def grey_values(stored: NDArray[Any], dataset: Dataset, *, little_endian: bool =
         RefusedError: a modality LUT or rescale that is not usable.
     """
     central = (len(stored) - 1) // 2
-    if table := attribute(dataset, "ModalityLUTSequence"):
+    as_stored = _leads_back_to_intensity(dataset)
+    if not as_stored and (table := attribute(dataset, "ModalityLUTSequence")):
         item = table[0]
         pixels, unit = (
             looked_up(stored, item, little_endian),
@@ -55,9 +59,9 @@ def grey_values(stored: NDArray[Any], dataset: Dataset, *, little_endian: bool =
         def real(values: NDArray[Any]) -> NDArray[Any]:
             return looked_up(values, item, little_endian)
     else:
-        rescales = enhanced.rescales(dataset, len(stored))
+        rescales = None if as_stored else enhanced.rescales(dataset, len(stored))
         pixels = stored if rescales is None else rescaled(stored, rescales)
-        written = enhanced.rescale_type(dataset).strip()
+        written = "" if as_stored else enhanced.rescale_type(dataset).strip()
         unit = _unit(written or str(attribute(dataset, "Units") or ""))
         if attribute(dataset, "Modality") == "CT":
             # A CT need not name Hounsfield units, but must name others; a localizer has none (C.8.2.1, C.11.1.1.2).
@@ -95,6 +99,16 @@ def _padding(
         values = values.astype(np.float32)  # as the pixels were rounded
     low, high = sorted(float(value) for value in values.flat)
     return (low, high) if ((frame >= low) & (frame <= high)).any() else None
+
+
+def _leads_back_to_intensity(dataset: Dataset) -> bool:
+    """Whether the modality LUT or rescale of an XA or XRF image makes X-ray intensities of values not linear to them.
+
+    It is for computing: the window is one of stored values (PS3.3 C.8.7.1.1.2, PS3.4 N.2.5).
+    """
+    if attribute(dataset, "SOPClassUID") not in _X_RAY:
+        return False
+    return str(attribute(dataset, "PixelIntensityRelationship") or "").strip().upper() in ("LOG", "DISP")
 
 
 def _is_localizer(dataset: Dataset) -> bool:
