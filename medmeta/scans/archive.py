@@ -37,10 +37,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Member:
-    """One file to read. ``read()`` gives all its bytes or raises `RefusedError`."""
+    """One file to read. ``read()`` gives all its bytes or raises `RefusedError`; ``kind`` is by its first bytes."""
 
     name: str
     read: Callable[[], bytes]
+    kind: Kind
     in_zip: bool = False
 
 
@@ -89,9 +90,9 @@ def expand(
     for source in known:
         with source.open() as stream:
             stream.seek(0)
-            zipped = sniff(stream.read(HEAD_BYTES)) is Kind.ZIP
-        if not zipped:
-            members.append(Member(normal(source.name), _whole(source, limits)))
+            kind = sniff(stream.read(HEAD_BYTES))
+        if kind is not Kind.ZIP:
+            members.append(Member(normal(source.name), _whole(source, limits), kind))
             continue
         try:
             stream = stack.enter_context(source.open())
@@ -186,7 +187,8 @@ def _zip_members(
             rejected.append(Rejection(shown(prefix + entry.filename), reason))
         else:
             read = _entry_reader(archive, entry, left, limits)
-            members.append(Member(prefix + normal(entry.filename), read, in_zip=True))
+            kind = _entry_kind(archive, entry)
+            members.append(Member(prefix + normal(entry.filename), read, kind, in_zip=True))
     return members, rejected
 
 
@@ -202,6 +204,15 @@ def _entry_fault(entry: zipfile.ZipInfo) -> str | None:
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "is packed in a way this program does not open; make an ordinary ZIP"
     return None
+
+
+def _entry_kind(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Kind:
+    """By the first bytes alone: the library unpacks no more than it is asked for, so a large file costs no more."""
+    try:
+        with archive.open(entry) as stream:
+            return sniff(stream.read(HEAD_BYTES))
+    except Exception:  # what is damaged is refused with a reason when it is read
+        return Kind.UNKNOWN
 
 
 def _entry_reader(

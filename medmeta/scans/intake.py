@@ -122,7 +122,9 @@ def _intake(
         tables = [member for member in members if is_labels(member.name)]
         files = [member for member in members if not is_labels(member.name)]
         names = [member.name for member in files]
-        folders = read_folders(names, limits)
+        # A readme or a paper beside the scans says nothing of how their folders are laid out.
+        scans = [member.name for member in files if member.kind in READABLE]
+        folders = read_folders(scans, limits)
         notes = Notes()
         if folders.faulty:
             notes.add(
@@ -132,8 +134,8 @@ def _intake(
         rows, refusals = _read_tables(tables, names, limits, notes)
         yield from refusals
         if refusals:
-            folders = Folders(dict.fromkeys(names), {}, (), ())
-        if folders.parts and len(rows) < len(names):
+            folders = Folders(dict.fromkeys(scans), {}, (), ())
+        if folders.parts and any(name not in rows for name in scans):
             notes.add(
                 f"the folders {' and '.join(folders.parts)} were read as one set, and the folders in them as classes; "
                 "to learn from one and test on another, give each on its own"
@@ -197,7 +199,7 @@ def _labelled(scan: Scan, name: str, folders: Folders, row: LabelRow | None, key
     patient = folders.patients.get(name)
     if patient is not None and scan.group_source == "file":  # people name folders after people
         scan = replace(scan, group=pseudonym(key, "folder", patient), group_source="folder")
-    return LabelledScan(scan, folders.labels[name])
+    return LabelledScan(scan, folders.labels.get(name))
 
 
 def _read_tables(

@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 
 import pytest
-from dicom_files import KEY, dicom, gradient
+from dicom_files import KEY, dicom, gradient, zipped
 from PIL import Image
 
 from medmeta.scans.folders import read_folders
@@ -14,6 +14,8 @@ from medmeta.scans.intake import iter_intake
 from medmeta.scans.limits import Limits
 from medmeta.scans.reader import in_process
 from medmeta.scans.scan import LabelledScan
+
+CORNERS = (("train", "benign"), ("train", "malignant"), ("test", "benign"), ("test", "malignant"))
 
 
 def picture(shade: int) -> bytes:
@@ -131,3 +133,24 @@ def test_a_refused_table_leaves_no_label_and_no_patient() -> None:
     )
     good = [item for item in found if isinstance(item, LabelledScan)]
     assert [(item.label, item.scan.group_source) for item in good] == [(None, "file")] * 2
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_that_are_no_scans_say_nothing_of_the_folders(packed: bool) -> None:
+    scans = {f"{part}/{kind}/1.png": picture(shade) for shade, (part, kind) in enumerate(CORNERS)}
+    other = {"docs/readme.txt": b"words", "benign/readme.txt": b"words"}
+    uploads = {"all.zip": zipped({**scans, **other})} if packed else {**scans, **other}
+    found = list(iter_intake(uploads.items(), key=KEY, reader=in_process()))
+    good = {item.scan.file: item for item in found if isinstance(item, LabelledScan)}
+    assert {name: item.label for name, item in good.items()} == {name: name.split("/")[1] for name in scans}
+    assert {item.scan.group_source for item in good.values()} == {"file"}
+
+
+def test_a_readme_beside_images_makes_no_patient_of_them() -> None:
+    files = {
+        "benign/images/1.png": picture(1),
+        "malignant/images/2.png": picture(2),
+        "benign/readme.txt": b"hi",
+    }
+    found = list(iter_intake(files.items(), key=KEY, reader=in_process()))
+    assert [item.scan.group_source for item in found if isinstance(item, LabelledScan)] == ["file", "file"]
