@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from medmeta.scans.limits import Limits, in_words
+from medmeta.scans.office import check_no_office_file
 from medmeta.scans.refusal import RefusedError
 from medmeta.scans.scan import Rejection
 from medmeta.scans.sniff import HEAD_BYTES, Kind, sniff
@@ -172,6 +173,9 @@ def _zip_members(
     try:
         archive = stack.enter_context(zipfile.ZipFile(stream))
         entries = archive.infolist()
+        check_no_office_file(archive)
+    except RefusedError:
+        raise
     except Exception:  # the library lets a dozen kinds out of damaged archives
         raise RefusedError("is a damaged ZIP archive; make it again") from None
     if len(entries) > limits.zip_entries:

@@ -17,6 +17,7 @@ from medmeta.scans.folders import Folders, read_folders
 from medmeta.scans.labels import LabelRow, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.notes import Notes
+from medmeta.scans.office import nested
 from medmeta.scans.pool import Pool, Submit, at_once, run_ahead
 from medmeta.scans.reader import READABLE, Reader
 from medmeta.scans.refusal import RefusedError
@@ -186,7 +187,7 @@ def _check_kind(data: bytes, member: Member) -> None:
     if member.name.rsplit("/", 1)[-1].upper() == "DICOMDIR":
         raise RefusedError("is a DICOMDIR, the index of a disc; choose the image files themselves")
     if kind is Kind.ZIP:
-        raise RefusedError("is a ZIP inside a ZIP; unpack it and upload its files")
+        raise RefusedError(nested(data) or "is a ZIP inside a ZIP; unpack it and upload its files")
     if kind not in READABLE:
         raise RefusedError(f"is {kind.value}; expected {ACCEPTED}")
 
