@@ -185,19 +185,30 @@ def _zip_members(
     left = [limits.zip_bytes]
     members, rejected = [], []
     for entry in entries:
-        if entry.is_dir() or is_junk(entry.filename):
+        name = _entry_name(entry)
+        if entry.is_dir() or is_junk(name):
             continue
-        if reason := _entry_fault(entry):
-            rejected.append(Rejection(shown(prefix + entry.filename), reason))
+        if reason := _entry_fault(entry, name):
+            rejected.append(Rejection(shown(prefix + name), reason))
         else:
             read = _entry_reader(archive, entry, left, limits)
             kind = _entry_kind(archive, entry)
-            members.append(Member(prefix + normal(entry.filename), read, kind, in_zip=True))
+            members.append(Member(prefix + normal(name), read, kind, in_zip=True))
     return members, rejected
 
 
-def _entry_fault(entry: zipfile.ZipInfo) -> str | None:
-    name = entry.filename.replace("\\", "/")
+def _entry_name(entry: zipfile.ZipInfo) -> str:
+    """macOS writes UTF-8 without the flag that says so, and the library then reads it as code page 437."""
+    if entry.flag_bits & 0x800:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
+
+
+def _entry_fault(entry: zipfile.ZipInfo, name: str) -> str | None:
+    name = name.replace("\\", "/")
     if name.startswith("/") or name[1:2] == ":" or ".." in name.split("/"):
         return "its name in the ZIP leads outside the archive; make the ZIP again from a plain folder"
     kind = stat.S_IFMT(entry.external_attr >> 16)

@@ -136,6 +136,19 @@ def test_an_empty_zip_among_others_is_named() -> None:
     assert "without a file" in bad["nothing.zip"]
 
 
+@pytest.mark.parametrize("code", ["utf-8", "cp437"])
+def test_names_in_zips_without_the_utf8_flag(code: str) -> None:
+    name = "\u00d6dem".encode(code)
+    stand_in = b"x" * len(name)  # the library would set the flag by itself
+    packed = zipped({f"{stand_in.decode()}/1": image(1), "naevus/2": image(2)}).replace(stand_in, name)
+    good, bad, _ = take(("mac.zip", packed))
+    assert bad == {}
+    assert {file: item.label for file, item in good.items()} == {
+        "\u00d6dem/1": "\u00d6dem",
+        "naevus/2": "naevus",
+    }
+
+
 def test_open_files_are_read_and_left_open() -> None:
     stream = io.BytesIO(image())
     stream.read(7)
