@@ -13,7 +13,7 @@ from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.progress import Progress, silent
 from medmeta.scans.archive import Member, Source, expand, is_labels, source_of, walk_folder
 from medmeta.scans.deidentify import KEY_BYTES, pseudonym
-from medmeta.scans.folders import Folders, read_folders
+from medmeta.scans.folders import Folders, read_folders, remarks
 from medmeta.scans.labels import LabelRow, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.notes import Notes
@@ -127,20 +127,12 @@ def _intake(
         scans = [member.name for member in files if member.kind in READABLE]
         folders = read_folders(scans, limits)
         notes = Notes()
-        if folders.faulty:
-            notes.add(
-                f"{len(folders.faulty)} files, the first is {folders.faulty[0]}, lie in a folder whose name cannot be "
-                f"a label; give it a plain name of at most {limits.label_length} characters"
-            )
         rows, refusals = _read_tables(tables, names, limits, notes)
         yield from refusals
         if refusals:
-            folders = Folders(dict.fromkeys(scans), {}, (), ())
-        if folders.parts and any(name not in rows for name in scans):
-            notes.add(
-                f"the folders {' and '.join(folders.parts)} were read as one set, and the folders in them as classes; "
-                "to learn from one and test on another, give each on its own"
-            )
+            folders = Folders(dict.fromkeys(scans), {}, (), (), ())
+        for remark in remarks(folders, limits, labelled=all(name in rows for name in scans)):
+            notes.add(remark)
         for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), enough):
             progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
             try:

@@ -45,9 +45,18 @@ def take(uploads: dict[str, bytes]) -> tuple[dict[str, LabelledScan], str]:
         (["Train/a/1", "Train/b/2", "TEST/a/3", "val/b/4"], ["a", "b", "a", "b"]),
         (["x/train/img/a/1", "x/test/img/b/2"], ["a", "b"]),
         (["train/a/1", "train/b/2", "test/3"], ["a", "b", None]),
-        (["train/1", "test/2"], ["train", "test"]),
+        (["train/1", "test/2"], [None, None]),
+        (["x/train/1", "x/train/2"], [None, None]),
+        (["train/1", "2"], [None, None]),
+        (["train/1", "healthy/2"], ["train", "healthy"]),
         (["train/a/1", "test/a/2", "healthy/3"], ["train", "test", "healthy"]),
-        (["train/test/1", "test/train/2"], ["test", "train"]),
+        (["train/test/1", "test/train/2"], [None, None]),
+        (["Train_Set/a/1", "test-set/b/2", "validation/b/3"], ["a", "b", "b"]),
+        (["fold0/a/1", "fold_1/b/2", "FOLD 12/b/3"], ["a", "b", "b"]),
+        (["split0/train/a/1", "split0/test/b/2", "split1/train/b/3"], ["a", "b", "b"]),
+        (["fold0/1", "fold1/2"], [None, None]),
+        (["testis/1", "tester/2"], ["testis", "tester"]),
+        (["folded/1/x", "split/2/x"], ["folded", "split"]),
     ],
 )
 def test_labels(names: list[str], labels: list[str | None]) -> None:
@@ -121,6 +130,15 @@ def test_folders_that_divide_a_data_set_are_said_to_be_one_set() -> None:
     assert "the folders test and train were read as one set" in said
     table = b"file,label\ntrain/a/1.png,x\ntrain/b/2.png,y\ntest/b/3.png,y\n"
     assert "as one set" not in take({**files, "labels.csv": table})[1]
+
+
+def test_parts_without_classes_give_no_label_and_it_is_said_what_to_do() -> None:
+    files = {"train/1.png": picture(1), "test/2.png": picture(2)}
+    good, said = take(files)
+    assert [item.label for item in good.values()] == [None, None]
+    assert "no label was taken from test and train" in said
+    assert "one folder a class" in said
+    assert "no label was taken" not in take({**files, "labels.csv": b"file,label\n1.png,x\n2.png,y\n"})[1]
 
 
 def test_a_refused_table_leaves_no_label_and_no_patient() -> None:
