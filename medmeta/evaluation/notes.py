@@ -210,7 +210,7 @@ def _unknown_patients(support: Task, query: Task | None) -> Iterator[str]:
     if filed := sum(scan.group_source == "folder" for scan in scans):
         share = "all" if filed == len(scans) else f"{filed} of {len(scans)}"
         yield (
-            f"The patient of {share} scans is taken to be the folder below the class folder. If one person has several "
+            f"The patient of {share} scans is taken to be the folder they lie in. If one person has several "
             "folders, the figures are too good; give the patients in a labels.csv."
         )
 

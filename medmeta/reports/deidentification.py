@@ -25,7 +25,7 @@ SOURCES = {
     "PatientID": "Patient ID, replaced by a pseudonym",
     "StudyInstanceUID": "Study Instance UID, replaced by a pseudonym",
     "labels.csv": "a labels.csv, as it was given",
-    "folder": "the folder below the class folder, replaced by a pseudonym",
+    "folder": "the folder of the patient, replaced by a pseudonym",
     "person": "entered by a person",
     "file": "nothing: the file counts as a patient of its own",
 }

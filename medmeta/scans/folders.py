@@ -16,6 +16,25 @@ _PART = re.compile(
     r"(train(ing)?|val(id(ation)?)?|test(ing)?)([ _-]?set)?|(fold|split)[ _-]?\d+", re.IGNORECASE
 )
 
+#: Words in names of folders that hold scans of many people, however they are numbered.
+_HOLDERS = frozenset(
+    (
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "picture",
+        "pictures",
+        "mask",
+        "masks",
+        "part",
+        "batch",
+        "chunk",
+        "data",
+        "dataset",
+    )
+)
+
 #: The folders a file lies in, outermost first, by the file's name.
 Paths = dict[str, list[str]]
 
@@ -71,6 +90,31 @@ def read_folders(names: Sequence[str], limits: Limits) -> Folders:
         except RefusedError:
             faulty.append(name)
     return Folders(labels, _patients(paths, labels), parts, flat, tuple(faulty))
+
+
+def patients_beside_table(names: Sequence[str], table: Mapping[str, str | None]) -> dict[str, str]:
+    """Patients that the outermost folders stand for, of files whose labels a labels.csv gives.
+
+    ``p1/1.png`` and ``p2/2.png`` need no class folders then. A folder counts where others lie beside it and its name
+    has a digit, unless it is a label of the table (a class), a part of a data set or a holder of many (``images 1``,
+    ``part_2``). A wrong guess joins patients, which a test survives; dividing one would flatter it.
+
+    Args:
+        names: all scans, with ``/`` between folders.
+        table: label by file, of the files the table names.
+    """
+    paths, _ = _unwrapped({name: name.split("/")[:-1] for name in names})
+    tops = {folders[0] for folders in paths.values() if folders}
+    classes = {label.casefold() for label in table.values() if label is not None}
+    people = {
+        top for top in tops if len(tops) > 1 and _may_be_a_person(top) and top.casefold() not in classes
+    }
+    return {name: paths[name][0] for name in table if paths.get(name) and paths[name][0] in people}
+
+
+def _may_be_a_person(folder: str) -> bool:
+    words = set(re.findall(r"[^\W\d_]+", folder.casefold()))
+    return any(letter.isdigit() for letter in folder) and not words & _HOLDERS and not _PART.fullmatch(folder)
 
 
 def remarks(folders: Folders, limits: Limits, *, labelled: bool) -> Iterator[str]:

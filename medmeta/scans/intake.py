@@ -13,7 +13,7 @@ from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.progress import Progress, silent
 from medmeta.scans.archive import Member, Source, expand, is_labels, source_of, walk_folder
 from medmeta.scans.deidentify import KEY_BYTES, pseudonym
-from medmeta.scans.folders import Folders, read_folders, remarks
+from medmeta.scans.folders import Folders, patients_beside_table, read_folders, remarks
 from medmeta.scans.labels import LabelRow, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.notes import Notes
@@ -39,7 +39,7 @@ def iter_intake(
 
     A file's label is what labels.csv says, else its class folder (`medmeta.scans.folders.read_folders`), else
     None. Its group is what labels.csv says, else the patient's pseudonym, else that of the folder below its class
-    folder, else the file itself.
+    folder (beside a labels.csv also of the outermost folder), else the file itself.
 
     Args:
         uploads: (name, content); content is bytes or an open, seekable binary file.
@@ -131,6 +131,9 @@ def _intake(
         yield from refusals
         if refusals:
             folders = Folders(dict.fromkeys(scans), {}, (), (), ())
+        if rows:
+            told = {name: row.label for name, row in rows.items()}
+            folders = replace(folders, patients={**folders.patients, **patients_beside_table(scans, told)})
         for remark in remarks(folders, limits, labelled=all(name in rows for name in scans)):
             notes.add(remark)
         for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), enough):
@@ -185,14 +188,13 @@ def _check_kind(data: bytes, member: Member) -> None:
 
 
 def _labelled(scan: Scan, name: str, folders: Folders, row: LabelRow | None, key: bytes) -> LabelledScan:
-    if row is not None:
-        if row.group is not None:
-            scan = replace(scan, group=row.group, group_source="labels.csv")
-        return LabelledScan(scan, row.label)
+    label = folders.labels.get(name) if row is None else row.label
     patient = folders.patients.get(name)
-    if patient is not None and scan.group_source == "file":  # people name folders after people
+    if row is not None and row.group is not None:
+        scan = replace(scan, group=row.group, group_source="labels.csv")
+    elif patient is not None and scan.group_source == "file":  # people name folders after people
         scan = replace(scan, group=pseudonym(key, "folder", patient), group_source="folder")
-    return LabelledScan(scan, folders.labels.get(name))
+    return LabelledScan(scan, label)
 
 
 def _read_tables(

@@ -47,8 +47,8 @@ class Notes:
             )
         if filed := self._counts["folder"]:
             yield (
-                f"{filed} of {total} scans lie in folders below their class folders, {len(self._groups['folder'])} in "
-                "all, and each such folder counts as a patient; if it is none, give the patients in a labels.csv "
+                f"{filed} of {total} scans lie in folders that stand for patients, {len(self._groups['folder'])} in "
+                "all, since nothing else names any; if such a folder is no patient, give the patients in a labels.csv "
                 "(file,label,group)"
             )
         if studies := self._counts["StudyInstanceUID"]:

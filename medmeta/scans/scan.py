@@ -44,7 +44,7 @@ class Scan:
             uint8 RGB. Read-only; may be memory-mapped.
         group: what must never be split (the patient, where known).
         group_source: ``"labels.csv"``, ``"PatientID"``, ``"StudyInstanceUID"`` (no Patient ID; a study is
-            one patient's), ``"folder"`` (below its class folder), ``"person"``, or ``"file"`` (patient unknown: the
+            one patient's), ``"folder"`` (a patient's, by its place), ``"person"``, or ``"file"`` (patient unknown: the
             file counts as its own).
         tags: permitted technical tags by DICOM keyword (``Modality``, ``BodyPartExamined``, ...).
         transfer_syntax: DICOM Transfer Syntax UID, or None for pictures.

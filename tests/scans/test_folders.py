@@ -103,7 +103,7 @@ def test_pictures_of_one_patient_folder_are_one_group_under_a_pseudonym() -> Non
     assert {item.scan.group_source for item in good.values()} == {"folder"}
     assert (alone.group_source, alone.group == group) == ("file", False)
     assert "Ann" not in group
-    assert "3 of 4 scans lie in folders below their class folders, 1 in all" in said
+    assert "3 of 4 scans lie in folders that stand for patients, 1 in all" in said
     assert "Ann" not in said
 
 
@@ -119,8 +119,46 @@ def test_what_names_a_patient_goes_before_the_folder() -> None:
         }
     )
     sources = [good[name].scan.group_source for name in ("a/p1/1", "a/p1/2.png", "a/p1/3.png", "b/p2/4.png")]
-    assert sources == ["PatientID", "labels.csv", "file", "folder"]
-    assert "1 of 4 scans lie in folders" in said
+    # An empty group says nothing of the patient, so it must not undo what the folder says.
+    assert sources == ["PatientID", "labels.csv", "folder", "folder"]
+    assert "2 of 4 scans lie in folders" in said
+
+
+def groups(uploads: dict[str, bytes], table: str) -> list[tuple[str, str]]:
+    good, _ = take({**uploads, "labels.csv": table.encode()})
+    return [(item.scan.group, item.scan.group_source) for item in good.values()]
+
+
+def test_a_table_without_groups_leaves_the_patient_folders() -> None:
+    files = {f"benign/p{at // 2}/{at}.png": picture(at) for at in range(4)}
+    one, two, three, four = groups(files, "file,label\n" + "".join(f"{name},benign\n" for name in files))
+    assert (one, three) == (two, four)
+    assert {source for _, source in (one, three)} == {"folder"}
+    assert one != three
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "label", "known"),
+    [
+        ("p1", "p2", "x", True),
+        ("Ann 1", "healthy", "x", True),
+        ("p1/s1", "p2/s1", "x", True),
+        ("benign", "malignant", "x", False),
+        ("grade 1", "grade 2", "Grade 1", False),
+        ("images_001", "images_002", "x", False),
+        ("HAM10000_images_part_1", "HAM10000_images_part_2", "x", False),
+        ("fold0", "fold1", "x", False),
+        ("set 7", "set 7", "x", False),
+    ],
+)
+def test_outermost_folders_are_patients_where_a_table_gives_the_labels(
+    first: str, other: str, label: str, known: bool
+) -> None:
+    files = {f"{first}/1.png": picture(1), f"{first}/2.png": picture(2), f"{other}/3.png": picture(3)}
+    one, two, three = groups(files, f"file,label\n1.png,{label}\n2.png,y\n3.png,y\n")
+    assert one[1] == ("folder" if known else "file")
+    assert (one == two) is known
+    assert three != one
 
 
 def test_folders_that_divide_a_data_set_are_said_to_be_one_set() -> None:
