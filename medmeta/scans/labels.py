@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,9 @@ def parse_labels(data: bytes, limits: Limits) -> tuple[LabelRow, ...]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise RefusedError("is not UTF-8 text; save it as CSV UTF-8") from None
+    start, _, rest = text.partition("\n")
+    if start.strip().strip('"').lower() in ("sep=,", "sep=;", "sep=\t", "sep="):  # a line for Excel alone
+        text = rest
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
@@ -63,6 +67,8 @@ def parse_labels(data: bytes, limits: Limits) -> tuple[LabelRow, ...]:
                 f"the first line must name the columns file,label,group (group may be left out); "
                 f"{' and '.join(absent)} not found"
             )
+        if twice := [name for name in ("file", "label", "group") if columns.count(name) > 1]:
+            raise RefusedError(f"the first line names the column {twice[0]} more than once; keep one")
         rows: dict[str, LabelRow] = {}
         for cells in lines:
             if not any(cell.strip() for cell in cells):
@@ -83,8 +89,9 @@ def match_rows(
 ) -> tuple[Mapping[str, LabelRow], tuple[str, ...]]:
     """Files the rows speak of, and the rows' files that are not there.
 
-    A row names a file relative to the folder its table lies in; where that finds nothing, the one file
-    whose name ends with it.
+    A row names a file relative to the folder its table lies in; where that finds nothing, the one file whose name
+    ends with it, in the same case or else in any. Of a path with a drive (``C:\\data\\a\\1.png``) the end counts, with
+    one folder at least where the file has any.
 
     Args:
         rows: of one table.
@@ -94,20 +101,36 @@ def match_rows(
     present = set(names)
     endings: dict[str, list[str]] = {}
     for name in names:
-        parts = name.split("/")
+        parts = name.casefold().split("/")
         for start in range(len(parts)):
             endings.setdefault("/".join(parts[start:]), []).append(name)
     found: dict[str, LabelRow] = {}
     absent = []
-    for row in rows:
-        candidates = endings.get(row.file, [])
-        if folder + row.file in present:
-            found[folder + row.file] = row
-        elif len(candidates) == 1:
-            found[candidates[0]] = row
-        else:
+    for row in sorted(
+        rows, key=lambda row: folder + row.file not in present
+    ):  # a looser match never displaces one
+        name = folder + row.file
+        if name not in present:
+            fitting = _fitting(row.file, endings)
+            own = [each for each in fitting if each.casefold() == name.casefold()]
+            exact = [each for each in fitting if each.endswith(row.file)]
+            fitting = exact or own or fitting
+            name = fitting[0] if len(fitting) == 1 else ""
+        known = found.setdefault(name, row) if name else None
+        if known is None or (known.label, known.group) != (row.label, row.group):
             absent.append(row.file)
     return found, tuple(absent)
+
+
+def _fitting(file: str, endings: Mapping[str, list[str]]) -> list[str]:
+    """Files that end as a row says, in any case."""
+    parts = file.casefold().split("/")
+    if not re.fullmatch("[a-z]:", parts[0]):
+        return endings.get("/".join(parts), [])
+    for start in range(1, len(parts)):
+        if names := endings.get("/".join(parts[start:])):
+            return names if start < len(parts) - 1 else [name for name in names if "/" not in name]
+    return []
 
 
 def _row(cells: list[str], columns: list[str], line: int, limits: Limits) -> LabelRow:

@@ -11,10 +11,11 @@ from dicom_files import KEY, dataset, dicom, encoded, gradient, zipped
 from PIL import Image
 
 from medmeta.errors import CancelledError, MedMetaError
+from medmeta.scans.archive import normal
 from medmeta.scans.checks import looked_at
 from medmeta.scans.intake import iter_intake, read_source
 from medmeta.scans.intensity import model_image
-from medmeta.scans.labels import clean_label, parse_labels
+from medmeta.scans.labels import LabelRow, clean_label, match_rows, parse_labels
 from medmeta.scans.limits import Limits
 from medmeta.scans.reader import in_process
 from medmeta.scans.refusal import RefusedError
@@ -69,12 +70,46 @@ def test_separators_and_bare_names(separator: str) -> None:
         (b'file,label\n1,"a\n', "CSV"),
         ("file,label\n1,\xe9\n".encode("latin-1"), "UTF-8"),
         (b"", "file and label"),
+        (b"file,label,Label\n1,a,b\n", "names the column label more than once"),
     ],
 )
 def test_a_faulty_table_is_refused_and_nothing_is_guessed(table: bytes, words: str) -> None:
     good, bad, _ = take(("labels.csv", table), ("a/1", image()))
     assert words in bad["labels.csv"]
     assert good["a/1"].label is None
+
+
+def test_the_line_that_excel_puts_before_a_table() -> None:
+    for start in (b"sep=;\r\n", b'\xef\xbb\xbf"sep=;"\n'):
+        good, bad, _ = take(("labels.csv", start + b"file;label\r\na/1;x\r\n"), ("a/1", image()))
+        assert (bad, good["a/1"].label) == ({}, "x")
+
+
+@pytest.mark.parametrize(
+    ("row", "files", "labelled"),
+    [
+        ("a/1.png", ["a/1.PNG", "b/1.PNG"], ["a/1.PNG"]),
+        ("1.png", ["a/1.PNG", "a/1.png"], ["a/1.png"]),
+        ("1.png", ["1.PNG", "a/1.PNG"], ["1.PNG"]),
+        ("1.png", ["a/1.PNG", "b/1.PNG"], []),
+        ("C:\\data\\a\\1.png", ["a/1.png", "b/1.png"], ["a/1.png"]),
+        ("C:\\data\\a\\1.png", ["all/A/1.PNG", "all/b/1.png"], ["all/A/1.PNG"]),
+        ("c:/data/a/1.png", ["1.png", "2.png"], ["1.png"]),
+        ("c:/data/a/1.png", ["b/1.png"], []),
+        ("c:/data/a/1.png", ["x/a/1.png", "y/a/1.png"], []),
+    ],
+)
+def test_rows_in_another_case_or_with_a_drive(row: str, files: list[str], labelled: list[str]) -> None:
+    found, absent = match_rows([LabelRow(normal(row), "x", None)], "", files)
+    assert list(found) == labelled
+    assert len(absent) == (not labelled)
+
+
+def test_a_looser_match_never_displaces_the_file_itself() -> None:
+    rows = [LabelRow("1.PNG", "right", None), LabelRow("1.png", "wrong", None)]
+    for order in (rows, rows[::-1]):
+        found, absent = match_rows(order, "", ["1.PNG"])
+        assert (found["1.PNG"].label, absent) == ("right", ("1.png",))
 
 
 def test_one_bad_file_never_stops_the_others() -> None:
