@@ -38,6 +38,8 @@ def read_nifti(data: bytes, file: str, *, limits: Limits | None = None) -> Scan:
             raise RefusedError(f"is {in_words(len(data))}; at most {in_words(limits.file_bytes)} are read")
         content = _inflated(data, limits) if data.startswith(_GZIP) else data
         kind = sniff(content[:HEAD_BYTES])
+        if kind is Kind.TAR:
+            raise RefusedError("is a tar archive packed with gzip; make a ZIP of the files")
         if kind is not Kind.NIFTI:
             raise RefusedError(
                 f"is a gzip file that holds no NIfTI volume but {kind.value}; upload it unpacked"

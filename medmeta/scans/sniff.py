@@ -32,8 +32,11 @@ class Kind(StrEnum):
     METAIMAGE = "a MetaImage volume"
     HDF5 = "an HDF5 file"
     NUMPY = "a NumPy array"
-    SEVENZIP = "a 7-Zip archive"
-    RAR = "a RAR archive"
+    TAR = "a tar archive (make a ZIP of the files)"
+    BZIP2 = "a bzip2 archive (make a ZIP of the files)"
+    XZ = "an xz archive (make a ZIP of the files)"
+    SEVENZIP = "a 7-Zip archive (make a ZIP of the files)"
+    RAR = "a RAR archive (make a ZIP of the files)"
     PROGRAM = "a program"
     TEXT = "a text file"
     EMPTY = "an empty file"
@@ -62,6 +65,8 @@ _MAGIC: tuple[tuple[bytes, Kind], ...] = (
     (b"ObjectType = Image", Kind.METAIMAGE),
     (b"\x89HDF\r\n\x1a\n", Kind.HDF5),
     (b"\x93NUMPY", Kind.NUMPY),
+    (b"BZh", Kind.BZIP2),
+    (b"\xfd7zXZ\x00", Kind.XZ),
     (b"7z\xbc\xaf\x27\x1c", Kind.SEVENZIP),
     (b"Rar!\x1a\x07", Kind.RAR),
     (b"\x7fELF", Kind.PROGRAM),
@@ -86,6 +91,8 @@ def sniff(head: bytes) -> Kind:
         return Kind.EMPTY
     if head[128:132] == b"DICM":
         return Kind.DICOM
+    if head[257:262] == b"ustar":  # it opens with the name of a file, which may look like anything
+        return Kind.TAR
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import struct
+import tarfile
+from collections.abc import Callable
 
 import pytest
-from dicom_files import dicom, gradient, zipped
+from dicom_files import KEY, dicom, gradient, zipped
 from PIL import Image
 
+from medmeta.errors import ScanRejectedError
 from medmeta.scans.geometry import codestream_size
 from medmeta.scans.limits import in_words
+from medmeta.scans.reader import read_file
 from medmeta.scans.sniff import Kind, sniff
 
 
 def picture(kind: str) -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (30, 20)).save(out, kind)
+    return out.getvalue()
+
+
+def tarred(name: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = 5
+        archive.addfile(entry, io.BytesIO(b"bytes"))
     return out.getvalue()
 
 
@@ -47,6 +62,11 @@ NIFTI = struct.pack("<i", 348) + b"\0" * 340 + b"n+1\0"
         (zipped({}), Kind.ZIP),
         (gzip.compress(NIFTI, mtime=0), Kind.GZIP),
         (NIFTI, Kind.NIFTI),
+        (tarred("BM.png"), Kind.TAR),
+        (bz2.compress(tarred("a")), Kind.BZIP2),
+        (lzma.compress(tarred("a")), Kind.XZ),
+        (b"7z\xbc\xaf\x27\x1c", Kind.SEVENZIP),
+        (b"Rar!\x1a\x07\x01\x00", Kind.RAR),
         (b"%PDF-1.4", Kind.PDF),
         (b"  <HTML><body>", Kind.HTML),
         (b"<?xml version='1.0'?>", Kind.XML),
@@ -57,6 +77,13 @@ NIFTI = struct.pack("<i", 348) + b"\0" * 340 + b"n+1\0"
 )
 def test_kinds(data: bytes, kind: Kind) -> None:
     assert sniff(data[:1024]) is kind
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_archives_of_other_kinds_are_told_what_to_become(pack: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(ScanRejectedError, match="make a ZIP of the files") as refused:
+        read_file(pack(tarred("a/1.png")), "scans", KEY)
+    assert "upload it unpacked" not in refused.value.reason
 
 
 def test_sizes_inside_compressed_frames() -> None:
