@@ -15,6 +15,7 @@ import hmac
 import math
 import os
 import secrets
+import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -131,18 +132,23 @@ def pseudonym(key: bytes, kind: str, value: str) -> str:
 def patient_group(dataset: Dataset, key: bytes) -> tuple[str, str] | None:
     """Group of a scan and the tag it comes from, or None when the file names no patient.
 
-    A Patient ID is unique only beside its issuer, so both go into the pseudonym (PS3.3 C.7.1.1). Where
+    A Patient ID is unique only beside its issuer, so both go into the pseudonym (PS3.3 C.7.1.1), in NFC, as
+    systems write one letter in one or two characters. Where
     the Patient ID is empty, the study stands in: a study is of one patient, so it may divide a patient
     into several groups but never joins two.
     """
-    patient = str(attribute(dataset, "PatientID") or "").strip()
+    patient = _identifier(dataset, "PatientID")
     if patient:
-        issuer = str(attribute(dataset, "IssuerOfPatientID") or "").strip()
+        issuer = _identifier(dataset, "IssuerOfPatientID")
         return pseudonym(key, "PatientID", f"{patient}\0{issuer}"), "PatientID"
     study = str(attribute(dataset, "StudyInstanceUID") or "").strip()
     if study:
         return pseudonym(key, "StudyInstanceUID", study), "StudyInstanceUID"
     return None
+
+
+def _identifier(dataset: Dataset, keyword: str) -> str:
+    return unicodedata.normalize("NFC", str(attribute(dataset, keyword) or "").strip())
 
 
 def series_of(dataset: Dataset, key: bytes) -> str:

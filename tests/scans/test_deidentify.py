@@ -96,6 +96,13 @@ def test_group_of_a_patient() -> None:
     assert here[0] != there[0]
 
 
+def test_one_identifier_in_two_spellings_of_unicode_is_one_patient() -> None:
+    made, same = Dataset(), Dataset()
+    made.PatientID, same.PatientID = "J\u00f6s1", "Jo\u0308s1"
+    made.IssuerOfPatientID, same.IssuerOfPatientID = "Klinik K\u00f6ln", "Klinik Ko\u0308ln"
+    assert patient_group(made, KEY) == patient_group(same, KEY)
+
+
 def test_file_without_patient_is_its_own_group() -> None:
     scan = read_dicom(dicom(gradient(), PatientID=""), "IM1", key=KEY)
     assert (scan.group, scan.group_source) == (f"file-{scan.id[:12]}", "file")
