@@ -56,7 +56,11 @@ _INTO_PSEUDONYM = "goes into the patient's pseudonym, else dropped"
 REPLACED = (
     Attribute("PatientID", "Z", f"{_PSEUDONYM}, the same for one patient in all tasks of this workspace"),
     Attribute("IssuerOfPatientID", "X", _INTO_PSEUDONYM),
-    Attribute("StudyInstanceUID", "U", f"{_PSEUDONYM} where the file names no patient, else dropped"),
+    Attribute(
+        "StudyInstanceUID",
+        "U",
+        f"{_PSEUDONYM} where the file names no patient, else compared at upload and dropped",
+    ),
     Attribute("SeriesInstanceUID", "U", f"{_PSEUDONYM}, which tells slices of one volume"),
 )
 

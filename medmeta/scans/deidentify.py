@@ -141,10 +141,8 @@ def patient_group(dataset: Dataset, key: bytes) -> tuple[str, str] | None:
     if patient:
         issuer = _identifier(dataset, "IssuerOfPatientID")
         return pseudonym(key, "PatientID", f"{patient}\0{issuer}"), "PatientID"
-    study = str(attribute(dataset, "StudyInstanceUID") or "").strip()
-    if study:
-        return pseudonym(key, "StudyInstanceUID", study), "StudyInstanceUID"
-    return None
+    study = study_of(dataset, key)
+    return (study, "StudyInstanceUID") if study else None
 
 
 def _identifier(dataset: Dataset, keyword: str) -> str:
@@ -153,8 +151,17 @@ def _identifier(dataset: Dataset, keyword: str) -> str:
 
 def series_of(dataset: Dataset, key: bytes) -> str:
     """Pseudonym of the series (PS3.15 E.1-1 replaces its UID too), empty when the file names none."""
-    series = str(attribute(dataset, "SeriesInstanceUID") or "").strip()
-    return pseudonym(key, "SeriesInstanceUID", series) if series else ""
+    return _uid_pseudonym(dataset, "SeriesInstanceUID", key)
+
+
+def study_of(dataset: Dataset, key: bytes) -> str:
+    """Pseudonym of the study, likewise."""
+    return _uid_pseudonym(dataset, "StudyInstanceUID", key)
+
+
+def _uid_pseudonym(dataset: Dataset, keyword: str, key: bytes) -> str:
+    uid = str(attribute(dataset, keyword) or "").strip()
+    return pseudonym(key, keyword, uid) if uid else ""
 
 
 def load_or_create_key(path: Path) -> bytes:

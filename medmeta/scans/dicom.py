@@ -30,7 +30,7 @@ from pydicom.uid import (
 
 from medmeta.scans.attributes import attribute, holds, registered
 from medmeta.scans.bits import high_bit, only_stored_bits
-from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of
+from medmeta.scans.deidentify import PERMITTED_TAGS, patient_group, permitted_tags, series_of, study_of
 from medmeta.scans.enhanced import geometry_tags
 from medmeta.scans.fileformat import DEFLATED, EXPLICIT_BIG, READ_AS, fresh_file, read_shell
 from medmeta.scans.geometry import PARTIAL_422, Geometry, check_frame_headers, check_named, read_geometry
@@ -149,6 +149,7 @@ def _scan(dataset: Dataset, geometry: Geometry, file: str, key: bytes, transfer_
         warnings=_burned_in(dataset, str(tags.get("Modality") or "")),
         id=identity,
         series=series_of(dataset, key),
+        study=study_of(dataset, key),
     )
     if grey is None:
         return scan

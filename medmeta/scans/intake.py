@@ -12,12 +12,13 @@ from typing import BinaryIO
 from medmeta.errors import MedMetaError, ScanRejectedError
 from medmeta.progress import Progress, silent
 from medmeta.scans.archive import Member, Source, expand, is_labels, source_of, walk_folder
-from medmeta.scans.deidentify import KEY_BYTES, pseudonym
+from medmeta.scans.deidentify import KEY_BYTES
 from medmeta.scans.folders import Folders, patients_beside_table, read_folders, remarks
 from medmeta.scans.labels import LabelRow, match_rows, parse_labels
 from medmeta.scans.limits import Limits, in_words
 from medmeta.scans.notes import Notes
 from medmeta.scans.office import nested
+from medmeta.scans.patients import Patients
 from medmeta.scans.pool import Pool, Submit, at_once, run_ahead
 from medmeta.scans.reader import READABLE, Reader
 from medmeta.scans.refusal import RefusedError
@@ -39,7 +40,8 @@ def iter_intake(
 
     A file's label is what labels.csv says, else its class folder (`medmeta.scans.folders.read_folders`), else
     None. Its group is what labels.csv says, else the patient's pseudonym, else that of the folder below its class
-    folder (beside a labels.csv also of the outermost folder), else the file itself.
+    folder (beside a labels.csv also of the outermost folder), else the file itself; `medmeta.scans.patients.Patients`
+    keeps studies and such folders together.
 
     Args:
         uploads: (name, content); content is bytes or an open, seekable binary file.
@@ -131,15 +133,17 @@ def _intake(
         yield from refusals
         if refusals:
             folders = Folders(dict.fromkeys(scans), {}, (), (), ())
-        if rows:
-            told = {name: row.label for name, row in rows.items()}
-            folders = replace(folders, patients={**folders.patients, **patients_beside_table(scans, told)})
         for remark in remarks(folders, limits, labelled=all(name in rows for name in scans)):
             notes.add(remark)
+        beside = patients_beside_table(scans, {name: row.label for name, row in rows.items()})
+        by_folder = {**folders.patients, **beside}
+        patients = Patients(key, by_folder)
+        # In a patient's folder DICOM files come first: they may name the patient of a picture beside them.
+        files.sort(key=lambda member: member.name in by_folder and member.kind is not Kind.DICOM)
         for position, member, scan in run_ahead(_hand_out(files, key, limits, submit), enough):
             progress(position / len(files), f"Reading file {position + 1} of {len(files)}")
             try:
-                item = _labelled(scan.result(), member.name, folders, rows.get(member.name), key)
+                item = _labelled(scan.result(), member.name, folders, rows.get(member.name), patients)
             except RefusedError as problem:
                 yield Rejection(member.name, str(problem))
                 continue
@@ -154,6 +158,7 @@ def _intake(
         if not files:
             notes.add(f"the upload holds no file that could be a scan; choose {ACCEPTED}")
         progress(1.0, f"Read {len(files)} of {len(files)} files")
+        yield from patients.sentences()
         yield from notes.sentences()
 
 
@@ -187,14 +192,14 @@ def _check_kind(data: bytes, member: Member) -> None:
         raise RefusedError(f"is {kind.value}; expected {ACCEPTED}")
 
 
-def _labelled(scan: Scan, name: str, folders: Folders, row: LabelRow | None, key: bytes) -> LabelledScan:
-    label = folders.labels.get(name) if row is None else row.label
-    patient = folders.patients.get(name)
-    if row is not None and row.group is not None:
-        scan = replace(scan, group=row.group, group_source="labels.csv")
-    elif patient is not None and scan.group_source == "file":  # people name folders after people
-        scan = replace(scan, group=pseudonym(key, "folder", patient), group_source="folder")
-    return LabelledScan(scan, label)
+def _labelled(
+    scan: Scan, name: str, folders: Folders, row: LabelRow | None, patients: Patients
+) -> LabelledScan:
+    if row is None:
+        return LabelledScan(patients.grouped(scan), folders.labels.get(name))
+    if row.group is None:
+        return LabelledScan(patients.grouped(scan), row.label)
+    return LabelledScan(replace(scan, group=row.group, group_source="labels.csv"), row.label)
 
 
 def _read_tables(

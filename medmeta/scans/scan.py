@@ -61,6 +61,7 @@ class Scan:
             inverted; display and model intensity each invert exactly once.
         warnings: sentences for the person, without identifying text.
         series: pseudonym of the DICOM series the file is of; empty where there is none.
+        study: likewise of the study; it serves to keep a study under one patient at intake and is not stored.
     """
 
     file: str
@@ -78,6 +79,7 @@ class Scan:
     warnings: tuple[str, ...] = ()
     id: str = ""
     series: str = ""
+    study: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim not in (3, 4) or (self.pixels.ndim == 4 and self.pixels.shape[3] != 3):

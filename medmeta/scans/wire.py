@@ -108,6 +108,7 @@ def pack_scan(scan: Scan) -> tuple[dict[str, Any], memoryview]:
         "warnings": list(scan.warnings),
         "id": scan.id,
         "series": scan.series,
+        "study": scan.study,
     }
     flat: NDArray[Any] = np.ascontiguousarray(little).reshape(-1).view(np.uint8)
     return header, flat.data
@@ -147,6 +148,7 @@ def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: L
             warnings=tuple(str(sentence) for sentence in header["warnings"]),
             id=str(header["id"]),
             series=str(header["series"]),
+            study=str(header["study"]),
         )
     except (KeyError, TypeError, ValueError, IndexError):
         raise BrokenWireError from None

@@ -126,7 +126,7 @@ def test_what_names_a_patient_goes_before_the_folder() -> None:
 
 def groups(uploads: dict[str, bytes], table: str) -> list[tuple[str, str]]:
     good, _ = take({**uploads, "labels.csv": table.encode()})
-    return [(item.scan.group, item.scan.group_source) for item in good.values()]
+    return [(good[name].scan.group, good[name].scan.group_source) for name in uploads]
 
 
 def test_a_table_without_groups_leaves_the_patient_folders() -> None:
