@@ -48,8 +48,7 @@ class Notes:
         if filed := self._counts["folder"]:
             yield (
                 f"{filed} of {total} scans lie in folders that stand for patients, {len(self._groups['folder'])} in "
-                "all, since nothing else names any; if such a folder is no patient, give the patients in a labels.csv "
-                "(file,label,group)"
+                "all; if such a folder is no patient, give the patients in a labels.csv (file,label,group)"
             )
         if studies := self._counts["StudyInstanceUID"]:
             yield (

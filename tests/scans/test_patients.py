@@ -63,6 +63,7 @@ def test_the_only_patient_id_of_a_folder_is_that_of_its_other_files() -> None:
     assert good["a/p1/a photo"].group == good["a/p1/x"].group == take({"x": files["a/p1/x"]})[0]["x"].group
     assert good["b/p2/y"].group == good["b/p2/z"].group != good["a/p1/x"].group
     assert "two patients" not in said
+    assert "nothing else names" not in said
 
 
 def test_a_folder_of_several_patient_ids_is_no_guess_but_a_sentence() -> None:
