@@ -148,7 +148,7 @@ def unpack_scan(header: Mapping[str, Any], body: bytearray, file: str, limits: L
             warnings=tuple(str(sentence) for sentence in header["warnings"]),
             id=str(header["id"]),
             series=str(header["series"]),
-            study=str(header["study"]),
+            study=str(header.get("study", "")),
         )
     except (KeyError, TypeError, ValueError, IndexError):
         raise BrokenWireError from None

@@ -49,6 +49,7 @@ def keep_scans(out: Path, support: Task, query: Task | None, progress: Progress 
         rows = []
         for scan, label in zip(task.scans, task.labels, strict=True) if task is not None else ():
             header, _ = pack_scan(scan)
+            header.pop("study")  # for the intake alone
             rows.append({**header, "file": scan.file, "label": label})
             _keep_pixels(scan.pixels, out / SCANS / f"{scan.id}.npy")
             done += 1
