@@ -12,6 +12,7 @@ from medmeta.evaluation.result import Evaluation
 from medmeta.learners.base import TaskModel
 from medmeta.learners.registry import (
     BASELINES,
+    find_learner,
     load_extractor,
     load_task_model,
     make_learner,
@@ -70,11 +71,17 @@ def adapt(
 ) -> TaskModel:
     """Adapt to a task's classes; the answer has ``predict`` and ``save``.
 
+    Args:
+        support: labelled scans.
+        learner: a name of `medmeta.learners.registry.LEARNERS`, or a folder that `train` wrote.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        progress: told how far it is; may raise to stop.
+
     Raises:
         TaskError: the support cannot be learned from.
         ModelError: no such learner or device.
     """
-    return make_learner(learner, extractor(device)).adapt(support, progress=progress)
+    return find_learner(learner, extractor(device)).adapt(support, progress=progress)
 
 
 def evaluate(
@@ -93,7 +100,7 @@ def evaluate(
     """
     shared = extractor(device)
     return protocols.evaluate(
-        make_learner(learner, shared),
+        find_learner(learner, shared),
         support,
         query,
         baselines=[make_learner(name, shared) for name in BASELINES],

@@ -89,7 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     adapt.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for model and evaluation"
     )
-    adapt.add_argument("--learner", default="default", metavar="NAME")
+    adapt.add_argument(
+        "--learner", default="default", metavar="NAME", help="a method, or a folder that train wrote"
+    )
     adapt.add_argument("--device", default="auto", help="auto, cpu or cuda")
     adapt.add_argument("--seed", type=int, default=0)
 
@@ -173,7 +175,7 @@ def _texts(found: Intake) -> dict[str, list[list[int]]]:
 def _adapt(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.api import extractor
     from medmeta.evaluation.serialise import to_json
-    from medmeta.learners.registry import BASELINES, make_learner
+    from medmeta.learners.registry import BASELINES, find_learner, make_learner
     from medmeta.tasks.task import make_task
     from medmeta.workspace.run import run_task
 
@@ -188,7 +190,7 @@ def _adapt(options: argparse.Namespace) -> dict[str, Any]:
         evaluation = run_task(
             support,
             query,
-            make_learner(options.learner, shared),
+            find_learner(options.learner, shared),
             [make_learner(name, shared) for name in BASELINES],
             options.out,
             seed=options.seed,

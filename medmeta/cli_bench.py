@@ -56,7 +56,7 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         type=_names,
         required=True,
         metavar="A,B",
-        help="learners; the first is the one the others are compared with",
+        help="learners, or folders that train wrote; the first is the one the others are compared with",
     )
     few_shot.add_argument(
         "--shots", type=_numbers, default=[5], metavar="N,M", help="support scans a class (default: 5)"
@@ -132,13 +132,13 @@ def _few_shot(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.evaluation.machine import machine
     from medmeta.evaluation.processes import usable_jobs
     from medmeta.evaluation.provenance import package_version
-    from medmeta.learners.registry import make_learner
+    from medmeta.learners.registry import find_learner
     from medmeta.models.features import READING
     from medmeta.reports.few_shot_table import as_markdown, as_text
     from medmeta.training.claims.few_shot import weights_of
 
     shared = extractor(options.device)
-    learners = {name: make_learner(name, shared) for name in options.learners}
+    learners = {name: find_learner(name, shared) for name in options.learners}
     if unknown := sorted(set(options.episodes_for) - set(learners)):
         raise TaskError(f"--episodes-for names {', '.join(unknown)}, which --learners does not")
     fewer = {learners[name].name: count for name, count in options.episodes_for.items()}

@@ -36,6 +36,9 @@ def add_report(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> N
     report.add_argument(
         "--tolerance", type=float, metavar="T", help="largest difference that counts as the same (0.001)"
     )
+    report.add_argument(
+        "--learner", metavar="DIR", help="for --verify of a run that adapted what train wrote: that folder"
+    )
     report.add_argument("--device", default="auto", help="auto, cpu or cuda; for --verify")
 
 
@@ -80,14 +83,17 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
 
 def _verify(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.api import extractor
-    from medmeta.learners.registry import make_learner
+    from medmeta.learners.registry import LEARNERS, find_learner
     from medmeta.workspace.verify import TOLERANCE, verify_run
 
     tolerance = TOLERANCE if options.tolerance is None else options.tolerance
     with bar() as progress:
         found = verify_run(
             folder,
-            lambda name: make_learner(name, extractor(options.device)),
+            lambda name: find_learner(
+                name if name in LEARNERS or options.learner is None else options.learner,
+                extractor(options.device),
+            ),
             tolerance=tolerance,
             progress=progress,
         )

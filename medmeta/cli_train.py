@@ -16,10 +16,12 @@ from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import Progress, silent
 
 if TYPE_CHECKING:  # commands import what they run; asking for help stays quick
+    from medmeta.models.episodic import EpisodicModel
     from medmeta.tasks.builder import TaskDistributionBuilder
     from medmeta.tasks.labelled_set import LabelledSet
     from medmeta.tasks.meta_task import MetaTask
     from medmeta.training.distributed import Workers
+    from medmeta.training.loop import TrainingReport
     from medmeta.training.mixing import Mixing
     from medmeta.training.settings import Settings, TrainingSettings
     from medmeta.training.tensors import FeatureBank, TextEncoder
@@ -87,10 +89,11 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
                 builder, bank, epochs=chosen.epochs, out=options.out, validation=validation, progress=progress
             )
     if group.leads:
+        _write(trainer.model, options.out, train, report)
         left = "no left-out set" if report.best_accuracy is None else f"{100 * report.best_accuracy:.1f} %"
         print(
             f"{report.epochs} epochs in {report.seconds:.0f} s; kept epoch {report.best_epoch} "
-            f"(left-out accuracy: {left}) in {options.out / 'best.safetensors'}"
+            f"(left-out accuracy: {left}); use it with --learner {options.out}"
         )
         print(RESEARCH_USE_ONLY)
     return {
@@ -103,6 +106,17 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         "out": str(options.out),
         "research_use_only": RESEARCH_USE_ONLY,
     }
+
+
+def _write(model: EpisodicModel, out: Path, train: Sequence[LabelledSet], report: TrainingReport) -> None:
+    """What `--learner` reads; the folder's other files are for going on."""
+    from medmeta.learners.trained import TRAINED_FILE
+    from medmeta.models.cnn_meta import CnnMetaModel
+    from medmeta.training.checkpoint import versions
+
+    if isinstance(model, CnnMetaModel):
+        about = {"trained_on": [data.name for data in train], "left_out_accuracy": report.best_accuracy}
+        model.save(out / TRAINED_FILE, {**about, "epoch": report.best_epoch, **versions()})
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from medmeta.errors import ModelError
 from medmeta.learners import cnn_meta, frozen, tuned
@@ -21,8 +22,9 @@ from medmeta.learners.medmeta import medmeta
 from medmeta.learners.prototypes import prototypes
 from medmeta.learners.reptile import reptile
 from medmeta.learners.ridge import ridge
+from medmeta.learners.trained import trained
 from medmeta.models import weights
-from medmeta.models.backbones import DEFAULT_BACKBONE, load_backbone, pick_device
+from medmeta.models.backbones import DEFAULT_BACKBONE, find_card, load_backbone, pick_device
 from medmeta.models.features import FeatureExtractor
 
 #: Learners by name, each made from a shared feature extractor.
@@ -65,8 +67,22 @@ def make_learner(name: str, extractor: FeatureExtractor) -> Learner:
     """
     make = LEARNERS.get(DEFAULT_LEARNER if name == "default" else name)
     if make is None:
-        raise ModelError(f"no learner is called {name!r}; there are: {', '.join(LEARNERS)}")
+        raise ModelError(
+            f"no learner is called {name!r}; there are: {', '.join(LEARNERS)}, and folders that train wrote"
+        )
     return make(extractor)
+
+
+def find_learner(named: str, extractor: FeatureExtractor) -> Learner:
+    """As :func:`make_learner`, or the meta-model in the folder that ``named`` leads to, where `train` wrote one.
+
+    Raises:
+        ModelError: no such learner, or no usable meta-model there.
+    """
+    known = named == "default" or named in LEARNERS
+    if not known and Path(named).exists():
+        return trained(Path(named), extractor)
+    return make_learner(named, extractor)
 
 
 def load_task_model(folder: Path, extractor: FeatureExtractor) -> TaskModel:
@@ -79,7 +95,16 @@ def load_task_model(folder: Path, extractor: FeatureExtractor) -> TaskModel:
     if card.get("format") == tuned.FORMAT:
         return tuned.load_tuned(folder, extractor)
     if card.get("format") == cnn_meta.FORMAT:
-        return cnn_meta.load_cnn_meta(folder, extractor)
+        return cnn_meta.load_cnn_meta(folder, _standing_on(card, extractor))
     if card.get("format") != frozen.FORMAT:
         raise ModelError(f"{folder.name} holds a model of another format; adapt again with this version")
     return frozen.restore(folder.name, tensors, card, extractor)
+
+
+def _standing_on(card: Mapping[str, Any], extractor: FeatureExtractor) -> FeatureExtractor:
+    """An extractor with the backbone a card names; another one than the shared is loaded for it."""
+    name = str(card.get("backbone"))
+    if card.get("backbone_sha256") == extractor.backbone.sha256 or name == extractor.backbone.card.name:
+        return extractor
+    backbone = load_backbone(name, pretrained=find_card(name).weights is not None)
+    return FeatureExtractor(backbone, extractor.device)

@@ -223,7 +223,10 @@ def _read_tables(
             )
             notes.add(f"{table.name} and another labels.csv do not agree about {_first(contradicted)}")
         if absent:
-            notes.add(f"{table.name} names {_first(absent)}, which the upload does not hold")
+            notes.add(
+                f"{table.name} names {_first(absent)}, which the upload does not hold, or holds more than "
+                "once; write folder and name as they are there"
+            )
     return rows, refusals
 
 

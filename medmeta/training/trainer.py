@@ -57,7 +57,7 @@ class MetaTrainer:
 
     Args:
         meta_model_arch: the model, or a configuration that ``build`` turns into one.
-        inner_loop_steps, inner_lr: handed to the model as ``inner_steps`` and ``inner_lr`` if it has them.
+        inner_loop_steps, inner_lr: where given, handed to the model as ``inner_steps`` and ``inner_lr`` if it has them.
         meta_lr: highest learning rate of the outer loop; see `medmeta.training.schedule`.
         build: makes a model of a configuration.
         weight_decay: decoupled L2 on the meta-parameters (Loshchilov and Hutter 2019, arXiv:1711.05101).
@@ -77,9 +77,9 @@ class MetaTrainer:
     def __init__(
         self,
         meta_model_arch: EpisodicModel | Mapping[str, Any],
-        inner_loop_steps: int = 5,
+        inner_loop_steps: int | None = None,
         meta_lr: float = 1e-3,
-        inner_lr: float = 1e-2,
+        inner_lr: float | None = None,
         *,
         build: Callable[[Mapping[str, Any]], EpisodicModel] | None = None,
         weight_decay: float = 1e-4,
@@ -99,7 +99,7 @@ class MetaTrainer:
         else:
             model = meta_model_arch
         for name, value in (("inner_steps", inner_loop_steps), ("inner_lr", inner_lr)):
-            if hasattr(model, name):
+            if value is not None and hasattr(model, name):
                 setattr(model, name, value)
         self.device = pick_device(device)
         self.model = model.to(self.device)
