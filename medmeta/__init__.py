@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medmeta.api import adapt, evaluate, load_model, read_scans, read_task
+    from medmeta.api import adapt, evaluate, intake, load_model, read_scans, read_task
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "adapt", "evaluate", "load_model", "read_scans", "read_task"]
+__all__ = ["__version__", "adapt", "evaluate", "intake", "load_model", "read_scans", "read_task"]
 
 
 def __getattr__(name: str) -> Any:

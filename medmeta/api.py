@@ -6,7 +6,7 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-from medmeta.errors import TaskError
+from medmeta.errors import MedMetaError, TaskError
 from medmeta.evaluation import protocols
 from medmeta.evaluation.result import Evaluation
 from medmeta.learners.base import TaskModel
@@ -33,11 +33,18 @@ def intake(source: str | Path, *, progress: Progress = silent) -> Intake:
     A patient gets the same pseudonym in every call: the key is kept in the workspace folder.
 
     Raises:
-        MedMetaError: there is no such file or folder.
+        MedMetaError: there is no such file or folder, or no workspace folder can be made.
     """
     root = default_root()
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return read_source(Path(source), key=load_or_create_key(root / "pseudonyms.key"), progress=progress)
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = load_or_create_key(root / "pseudonyms.key")
+    except OSError as error:
+        raise MedMetaError(
+            f"the workspace folder {root} cannot be written ({error.strerror}); set MEDMETA_WORKSPACE to a folder of "
+            "yours"
+        ) from error
+    return read_source(Path(source), key=key, progress=progress)
 
 
 def read_scans(source: str | Path, *, progress: Progress = silent) -> tuple[Scan, ...]:
@@ -127,6 +134,8 @@ def extractor(device: str = "auto") -> FeatureExtractor:
 def _kept(found: Intake, source: Path) -> Intake:
     for rejection in found.rejected:
         warnings.warn(f"{rejection.file} was refused: {rejection.reason}", stacklevel=3)
+    for note in found.warnings:
+        warnings.warn(note, stacklevel=3)
     if not found.accepted:
         first = (
             f"; the first file, {found.rejected[0].file}: {found.rejected[0].reason}"

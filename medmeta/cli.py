@@ -1,12 +1,14 @@
 """The command line: the same path as the workbench, for the shell and for checks.
 
 Results go to standard output and, with ``--json``, to a file; progress and refusals go to standard error.
-Exit status: 0 done, 1 refused with a reason, 2 wrong usage, 3 an evaluation that does not come out the same.
+Exit status: 0 done, 1 refused with a reason, 2 wrong usage, 3 an evaluation that does not come out the same, 130
+stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,7 @@ from medmeta import __version__
 from medmeta.cli_bench import add_bench
 from medmeta.cli_report import add_report
 from medmeta.cli_train import add_train
-from medmeta.console import bar, write
+from medmeta.console import bar, check_apart, check_file, check_folder, whole, write
 from medmeta.errors import MedMetaError, TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.scans.scan import Intake, LabelledScan, Scan
@@ -31,7 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], dict[str, Any]] = options.run
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without some letter must not cost the result
+            stream.reconfigure(errors="replace")
     try:
+        if options.json is not None:
+            check_file(options.json)
         result = run(options)
         if options.json is not None:
             write(options.json, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
@@ -93,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "--learner", default="default", metavar="NAME", help="a method, or a folder that train wrote"
     )
     adapt.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    adapt.add_argument("--seed", type=int, default=0)
+    adapt.add_argument("--seed", type=whole, default=0)
 
     predict = command("predict", _predict, "Read new scans with an adapted model.")
     predict.add_argument("--model", type=Path, required=True, metavar="DIR", help="folder that adapt wrote")
@@ -179,6 +186,8 @@ def _adapt(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.tasks.task import make_task
     from medmeta.workspace.run import run_task
 
+    check_apart(options.out, options.support, options.query)
+    check_folder(options.out)
     kept, support_found = _represented(_some(_intake(options.support), options.support))
     support = make_task(kept, options.support.stem)
     query_found = query = None
@@ -283,11 +292,14 @@ def _intake(source: Path) -> Intake:
 
 
 def _represented(found: Intake) -> tuple[Sequence[LabelledScan], Intake]:
-    """Of each volume the slices that answer for it, and the intake with a warning on what that left out."""
+    """Of each volume the slices that answer for it, and the intake with a warning on what that left out.
+
+    Says what there is to say of the whole upload.
+    """
     from medmeta.scans.series import representatives
 
     kept, notes = representatives(found.accepted)
-    for note in notes:
+    for note in (*found.warnings, *notes):
         print(f"note: {note}", file=sys.stderr)
     return kept, replace(found, warnings=(*found.warnings, *notes))
 

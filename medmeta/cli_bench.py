@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tqdm import tqdm
 
-from medmeta.console import bar, write
+from medmeta.console import bar, check_apart, check_folder, whole, write
 from medmeta.errors import TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import part
@@ -73,7 +73,7 @@ def add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar="A=N,B=M",
         help="only the first N of the same episodes for a costly learner",
     )
-    few_shot.add_argument("--seed", type=int, default=0)
+    few_shot.add_argument("--seed", type=whole, default=0)
     few_shot.add_argument("--device", default="auto", help="auto, cpu or cuda")
     few_shot.add_argument("--jobs", type=_number, metavar="N", help="processes (default: one a core)")
     few_shot.add_argument(
@@ -118,7 +118,7 @@ def _add_claims(measure: Callable[[str, Run, str], argparse.ArgumentParser]) -> 
         metavar="FILE",
         help="a trunk of benchmarks.train_trunk --leave-out-classes for the row near_domain",
     )
-    claims.add_argument("--seed", type=int, default=0)
+    claims.add_argument("--seed", type=whole, default=0)
     claims.add_argument("--device", default="auto", help="auto, cpu or cuda")
     claims.add_argument("--jobs", type=_number, metavar="N", help="processes (default: one a core)")
     claims.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")
@@ -229,6 +229,8 @@ def _claims(options: argparse.Namespace) -> dict[str, Any]:
     sources = [*options.data_train, *options.data_test]
     if missing := [path for path in sources if not path.exists()]:
         raise TaskError(f"{missing[0]}: no such file or folder; give {SOURCE}")
+    check_apart(options.out, *sources)
+    check_folder(options.out)
     with bar() as progress:
         ground = Ground(
             read_train=lambda: [_labelled_set(path) for path in options.data_train],
@@ -261,6 +263,9 @@ def _claims(options: argparse.Namespace) -> dict[str, Any]:
     }
     if options.markdown is not None:
         write(options.markdown, as_markdown(document))
+    if all(row["reached"] == "not measured" for row in rows):
+        print("medmeta: not one row could be measured; the last column says why", file=sys.stderr)
+        return {**document, "exit_status": 1}
     return document
 
 

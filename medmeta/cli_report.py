@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from medmeta.console import bar, write
+from medmeta.console import bar, tolerance, write
 from medmeta.errors import MedMetaError
 
 Run = Callable[[argparse.Namespace], dict[str, Any]]
@@ -34,7 +34,7 @@ def add_report(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> N
         "--verify", action="store_true", help="run the evaluation again and compare every figure"
     )
     report.add_argument(
-        "--tolerance", type=float, metavar="T", help="largest difference that counts as the same (0.001)"
+        "--tolerance", type=tolerance, metavar="T", help="largest difference that counts as the same (0.001)"
     )
     report.add_argument(
         "--learner", metavar="DIR", help="for --verify of a run that adapted what train wrote: that folder"
@@ -50,9 +50,11 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.workspace.bundle import opened, write_bundle
     from medmeta.workspace.run import load_run, load_thumbnails
 
-    asked = (options.html, options.pdf, options.dicom, options.bundle)
+    asked = (options.html, options.pdf, options.dicom, options.bundle, options.json)
     if not options.verify and all(path is None for path in asked):
         raise MedMetaError("say what to do: --html FILE, --pdf FILE, --dicom DIR, --bundle FILE or --verify")
+    if options.tolerance is not None and not options.verify:
+        raise MedMetaError("--tolerance is for --verify; give both")
     with opened(options.run_folder) as folder:
         evaluation, thumbnails = load_run(folder), load_thumbnails(folder)
         written = {}
@@ -86,7 +88,7 @@ def _verify(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.learners.registry import LEARNERS, find_learner
     from medmeta.workspace.verify import TOLERANCE, verify_run
 
-    tolerance = TOLERANCE if options.tolerance is None else options.tolerance
+    most = TOLERANCE if options.tolerance is None else options.tolerance
     with bar() as progress:
         found = verify_run(
             folder,
@@ -94,15 +96,15 @@ def _verify(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
                 name if name in LEARNERS or options.learner is None else options.learner,
                 extractor(options.device),
             ),
-            tolerance=tolerance,
+            tolerance=most,
             progress=progress,
         )
     for version in found.versions:
         print(f"other than then: {version}")
     if found.same:
-        print(f"the same: {found.compared} values compared, none differs by more than {tolerance:g}")
+        print(f"the same: {found.compared} values compared, none differs by more than {most:g}")
         return {"verification": found.to_json()}
-    print(f"NOT the same: {len(found.differences)} differences beyond {tolerance:g}")
+    print(f"NOT the same: {len(found.differences)} differences beyond {most:g}")
     for difference in found.differences[:20]:
         print(f"  {difference}")
     if len(found.differences) > 20:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medmeta.console import bar
+from medmeta.console import bar, check_apart, check_folder, whole
 from medmeta.errors import TaskError
 from medmeta.notice import RESEARCH_USE_ONLY
 from medmeta.progress import Progress, silent
@@ -46,7 +46,7 @@ def add_train(command: Callable[[str, Run, str], argparse.ArgumentParser]) -> No
     )
     train.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the training")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--seed", type=whole, default=0)
     train.add_argument("--epochs", type=int, metavar="N", help="at most, in place of the configuration's")
 
 
@@ -56,6 +56,8 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.training.settings import read_settings
     from medmeta.training.trainer import MetaTrainer
 
+    check_apart(options.out, *options.data)
+    check_folder(options.out)
     settings = read_settings(options.config)
     if options.epochs is not None:
         settings = replace(settings, training=replace(settings.training, epochs=options.epochs))

@@ -37,7 +37,7 @@ def main() -> None:
         "support": [scan for scan in everything if scan.key.role == "support"],
         "query": [scan for scan in everything if scan.key.role == "query"],
     }
-    title_side, settings_side = st.columns([5, 1], vertical_alignment="center")
+    title_side, settings_side = st.columns([5, 4], vertical_alignment="center")
     with title_side:
         heading(context, task, "Scans")
     with settings_side:
@@ -48,7 +48,7 @@ def main() -> None:
     }
     roles: list[Role] = ["support", "query"]
     follow_address(task.id, of_role)
-    role_side, way_side = st.columns([3, 2], vertical_alignment="bottom")
+    role_side, way_side = st.columns([5, 4], vertical_alignment="bottom")
     chosen = role_side.segmented_control(
         "What are these scans for?",
         roles,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -170,6 +171,11 @@ def test_support_as_query_is_refused_with_the_files(
         (["predict", "--model", "nowhere", "--scans", "nowhere"], "missing or unreadable"),
         (["report", "nowhere", "--html", "x.html"], "no folder of a run"),
         (["report", "nowhere"], "--bundle FILE or --verify"),
+        (["report", "nowhere", "--html", "x", "--tolerance", "1"], "give both"),
+        (["adapt", "--support", ".", "--out", "run"], "choose a folder beside it"),
+        (["adapt", "--support", "nowhere", "--out", "/proc/no/run"], "choose another place"),
+        (["scan", ".", "--json", "/proc/no/file"], "choose another place"),
+        (["train", "--data", ".", "--config", "c", "--out", "run"], "choose a folder beside it"),
     ],
 )
 def test_mistakes_are_told_in_a_line(
@@ -185,6 +191,34 @@ def test_mistakes_are_told_in_a_line(
     assert error.startswith("medmeta: ")
     assert words in error
     assert "\n" not in error
+
+
+def test_what_is_true_of_the_whole_upload_is_said(tmp_path: Path, capsys, sample: Path) -> None:
+    for part in ("train", "test"):
+        shutil.copytree(sample, tmp_path / "scans" / part)
+    main(["adapt", "--support", str(tmp_path / "scans"), "--out", str(tmp_path / "o"), "--learner", "ridge"])
+    assert "note: the folders test and train were read as one set" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match="were read as one set"):
+        medmeta.read_task(tmp_path / "scans")
+
+
+def test_a_letter_that_the_terminal_lacks_costs_nothing(sample: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    where = ["--support", str(sample), "--out", str(tmp_path / "o"), "--json", str(told)]
+    done = subprocess.run(
+        [sys.executable, "-m", "medmeta", "adapt", *where, "--learner", "ridge"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "MEDMETA_WORKSPACE": str(tmp_path / "w")},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert told.exists()
+
+
+def test_a_workspace_that_cannot_be_made_is_said(sample: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("MEDMETA_WORKSPACE", "/proc/no/workspace")
+    assert main(["scan", str(sample)]) == 1
+    assert "set MEDMETA_WORKSPACE" in capsys.readouterr().err
 
 
 def test_the_module_runs_as_a_program() -> None:
@@ -281,7 +315,7 @@ def test_scan_compares_the_scans_with_the_model(tmp_path: Path, sample: Path, ca
     assert checks["new-kind"]["severity"] == "note"
     said = capsys.readouterr().err
     assert "list.png looks like none of the other scans" in said
-    assert "which was trained on brain MRI, chest CT, knee X-rays" in said
+    assert "those it was trained on, brain MRI, chest CT, knee X-rays" in said
     assert main(["scan", str(scans), "--json", str(tmp_path / "plain.json")]) == 0
     plain = json.loads((tmp_path / "plain.json").read_text())["checks"]
     assert not {"stray", "new-kind"} & {check["kind"] for check in plain}

@@ -59,10 +59,12 @@ def evaluate(
         the model adapted on the whole support, and what was measured.
 
     Raises:
-        TaskError: support and query overlap, or too few patients to leave one out.
+        TaskError: support and query overlap, too few patients to leave one out, or a negative seed.
         ModelError: a learner broke the contract of `Prediction`.
         CancelledError: ``progress`` asked to stop.
     """
+    if seed < 0:
+        raise TaskError(f"a seed is a whole number of at least 0, found {seed}")
     folds = _folds(support, query)
     started = time.perf_counter()
     model = learner.adapt(support, progress=part(progress, 0.0, 0.5))

@@ -82,12 +82,12 @@ class CnnMetaTaskModel:
                     rows.append(found.mean(dim=0).cpu())
         return torch.stack(rows) if rows else torch.empty(0, sum(self.blocks))
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write ``model.safetensors`` and its card ``model.json`` into ``folder``."""
         film = {f"film.{name}": torch.stack(both) for name, both in self.film.items()}
         stack = {f"stack.{name}": getattr(self.stack, name) for name in STACK}
         weights.write(
-            folder / "model.safetensors",
+            Path(folder) / "model.safetensors",
             {**film, **stack, "centre": self.centre, "support": self.support},
             {
                 "format": FORMAT,

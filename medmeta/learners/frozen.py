@@ -80,11 +80,11 @@ class FrozenTaskModel:
             return embed(self.extractor.extract(scans, progress=progress))
         return self.space.embed(scans, progress=progress)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write ``model.safetensors`` and its card ``model.json`` into ``folder``."""
         stack = self.stack
         weights.write(
-            folder / "model.safetensors",
+            Path(folder) / "model.safetensors",
             {
                 "weight": stack.weight,
                 "bias": stack.bias,

@@ -74,11 +74,11 @@ class TunedTaskModel:
         chances = torch.softmax(self.temperature * scores.to(torch.float64), dim=1).numpy()
         return judged(self.classes, chances, z, self.support, self.members, self.usual_distance)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Write ``model.safetensors`` and its card ``model.json`` into ``folder``."""
         network = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         weights.write(
-            folder / "model.safetensors",
+            Path(folder) / "model.safetensors",
             {**network, "support": self.support},
             {
                 "format": FORMAT,

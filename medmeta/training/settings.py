@@ -10,6 +10,7 @@ Everything left out takes the default of its dataclass below; nothing unknown is
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -87,17 +88,54 @@ def read_settings(path: Path) -> Settings:
     try:
         if not isinstance(found, dict) or set(found) - set(SECTIONS):
             raise ModelError(f"expected a mapping with the keys {', '.join(SECTIONS)}")
-        return Settings(
+        settings = Settings(
             parse_config({key: found[key] for key in SECTIONS[:2] if key in found}),
             _section(TaskSettings, "tasks", found.get("tasks", {})),
             _section(TrainingSettings, "training", found.get("training", {})),
         )
+        _check_ranges(settings)
+        return settings
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
 
+#: What a value must not be below, and whether it may be equal; all must be finite.
+_LEAST: dict[str, tuple[float, bool]] = {
+    "num_tasks_per_epoch": (1, True),
+    "tasks_per_batch": (1, True),
+    "shots": (1, True),
+    "queries": (1, True),
+    "epochs": (1, True),
+    "meta_lr": (0, False),
+    "clip": (0, False),
+    "patience": (1, True),
+    "validation_tasks": (1, True),
+    "interpolation": (0, True),
+    "gan_rows": (0, True),
+    "gan_steps": (1, True),
+}
+
+
+def _check_ranges(settings: Settings) -> None:
+    for name, part in (("tasks", settings.tasks), ("training", settings.training)):
+        for key, value in vars(part).items():
+            least, equal = _LEAST.get(key, (-math.inf, True))
+            if isinstance(value, int | float) and not (
+                math.isfinite(value) and (value > least or (equal and value == least))
+            ):
+                raise ModelError(
+                    f"{name}.{key} must be {'at least' if equal else 'above'} {least:g}, found {value}"
+                )
+    if settings.training.interpolation > 1:
+        raise ModelError(
+            f"training.interpolation is a chance, at most 1; found {settings.training.interpolation}"
+        )
+    if odd := [name for name in settings.training.left_out if not isinstance(name, str)]:
+        raise ModelError(f"training.left_out holds names of data sets, found {odd[0]!r}")
+
+
 def _section(kind: type[Section], name: str, found: Any) -> Section:
-    """A section, each value of its default's kind; ranges are checked by whoever uses them."""
+    """A section, each value of its default's kind."""
     default = kind()
     known = [each.name for each in fields(kind)]
     if not isinstance(found, Mapping) or set(found) - set(known):

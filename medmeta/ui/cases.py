@@ -107,11 +107,13 @@ def nearest_scans(answer: Answer, thumbnails: Mapping[str, str], *, most: int = 
     )
     with st.container(horizontal=True, gap="small"):
         for scan_id, file, label, similarity in nearest:
-            with st.container(width=124, gap="xxsmall"):
+            with st.container(width=104, gap="xxsmall"):
                 picture = thumbnails.get(scan_id)
                 if picture is not None:
-                    st.image(picture, width=104, alt=f"Scan labelled {label}")
-                st.caption(f"**{md(label)}** {likeness(similarity)}", help=md(file))
+                    st.image(picture, width=96, alt=f"Scan labelled {label}")
+                # A name such as “bacterial_pneumonia” may go on in the next line after its underscore.
+                name = md(label).replace("_", "_\u200b")
+                st.caption(f"**{name}** {likeness(similarity)}", help=md(file))
 
 
 def case_cards(

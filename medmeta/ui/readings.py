@@ -63,7 +63,9 @@ def _card(
         if st.button("View", icon=":material/visibility:", key=f"{view_key}-{entry.id}", type="tertiary"):
             st.session_state[view_key] = entry.id
     with answer_side:
-        text_side, bars_side = st.columns(2)
+        # Side by side where there is room, else one below the other: columns would only get narrower.
+        both = st.container(horizontal=True)
+        text_side, bars_side = both.container(width=208), both.container(width=208)
         reasons, strange = doubts(reading), unlike(reading)
         title = f"{md(reading.label)}?" if reasons else md(reading.label)
         mark = ":orange[:material/help:] " if reasons else ""

@@ -104,7 +104,7 @@ def test_a_kind_is_new_where_most_scans_are_unlike_all_classes():
     assert check_strangers(scans, looks, kinds) == ()
     (found,) = check_strangers(scans, looks, Kinds(("knee X-rays",), means[1:]))
     assert (found.kind, found.severity, found.removable) == ("new-kind", "note", ())
-    assert "was trained on knee X-rays." in found.sentence
+    assert "those it was trained on, knee X-rays." in found.sentence
     assert found.keys == tuple(range(10))
 
 
