@@ -221,6 +221,7 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.api import load_model
 
     model = load_model(options.model, device=options.device)
+    card = json.loads((options.model / "model.json").read_text(encoding="utf-8"))
     kept, found = _represented(_some(_intake(options.scans), options.scans))
     scans = [item.scan for item in kept]
     with bar() as progress:
@@ -246,6 +247,7 @@ def _predict(options: argparse.Namespace) -> dict[str, Any]:
     print(RESEARCH_USE_ONLY)
     return {
         "classes": list(answer.classes),
+        "model": {"learner": card["learner"], "sha256": card["sha256"], "medmeta": __version__},
         "per_scan": per_scan,
         **intake_json(found),
         "research_use_only": RESEARCH_USE_ONLY,

@@ -19,6 +19,7 @@ from helpers import ct_slice
 
 import medmeta
 from medmeta.cli import main
+from medmeta.models.backbones import ASSETS
 from medmeta.tasks.synthetic import sample_uploads
 
 SYNTAXES = {
@@ -103,6 +104,11 @@ def test_predict_agrees_with_the_python_interface(
     new = tmp_path / "new"
     shutil.copytree(sample / "no nodule", new)
     assert main(["predict", "--model", str(run[0]), "--scans", str(new), "--json", str(tmp_path / "p")]) == 0
+    card = json.loads((run[0] / "model.json").read_text())
+    assert json.loads((tmp_path / "p").read_text())["model"]["sha256"] == card["sha256"]
+    shipped = json.loads((ASSETS / "medmeta.json").read_text())["sha256"]
+    assert f"medmeta {shipped}" in card["weights"]
+    assert card["medmeta"] == medmeta.__version__
     rows = json.loads((tmp_path / "p").read_text())["per_scan"]
     answer = medmeta.load_model(run[0]).predict(medmeta.read_scans(new))
     assert [row["predicted"] for row in rows] == list(answer.labels)

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from medmeta.learners.base import Learner
-from medmeta.learners.cards import weight_cards
+from medmeta.learners.cards import weight_lines
 from medmeta.tasks.task import Task
 
 #: Packages whose version can move a figure; the report names them, and repeating an evaluation compares them.
@@ -41,9 +41,7 @@ def provenance(
         "modalities": [
             f"{name} ({count})" for name, count in Counter(s.modality or "not named" for s in scans).items()
         ],
-        "weights": [
-            f"{name} {card.get('sha256', '')}".strip() for name, card in weight_cards(learner.name).items()
-        ],
+        "weights": list(getattr(learner, "weights", None) or weight_lines(learner.name)),
         "support_sha256": task_hash(support),
         "query_sha256": None if query is None else task_hash(query),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -12,6 +12,11 @@ _EVERYONE = ("efficientnet_lite0",)
 _OWN = {"medmeta": ("medical_lite0", "medmeta")}
 
 
+def weight_lines(learner: str) -> list[str]:
+    """Name and hash of each of them, for what is saved."""
+    return [f"{name} {card.get('sha256', '')}".strip() for name, card in weight_cards(learner).items()]
+
+
 def weight_cards(learner: str, folder: Path = ASSETS) -> dict[str, dict[str, Any]]:
     """Card by name of weights, the trunk first; a learner without weights of its own has the trunk's alone."""
     found = {}

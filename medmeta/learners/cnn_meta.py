@@ -156,6 +156,12 @@ class CnnMetaLearner:
                 "as it is here; use the backbone its card names"
             )
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """What it stands on, for the record; its name holds the hash of its own."""
+        backbone = self.extractor.backbone
+        return f"{backbone.card.name} {backbone.sha256}", self.name
+
     def adapt(self, support: Task, *, progress: Progress = silent) -> CnnMetaTaskModel:
         """Learn the support's classes.
 

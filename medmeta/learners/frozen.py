@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from medmeta import __version__
 from medmeta.errors import ModelError, TaskError
 from medmeta.learners.base import Neighbour, Prediction
+from medmeta.learners.cards import weight_lines
 from medmeta.models import weights
 from medmeta.models.features import FeatureExtractor
 from medmeta.models.stack import HeadSetting, Stack, fit_stack
@@ -206,6 +208,9 @@ def card_of(
         "usual_distance": usual,
         "backbone": extractor.backbone.card.name,
         "backbone_sha256": extractor.backbone.sha256,
+        "weights": weight_lines(learner),
+        "medmeta": __version__,
+        "torch": str(torch.__version__),
         "intended_use": RESEARCH_USE_ONLY,
     }
 

@@ -34,7 +34,7 @@ from pydicom.uid import UID, SecondaryCaptureImageStorage
 
 from medmeta.evaluation.result import Case, ClassFigures, Evaluation
 from medmeta.evaluation.serialise import to_json
-from medmeta.learners.cards import weight_cards
+from medmeta.learners.cards import weight_lines
 from medmeta.learners.titles import learner_title
 from medmeta.reports import dicom_parts as parts
 from medmeta.reports.pdf import pdf_summary
@@ -86,7 +86,7 @@ def evaluation_dicom(evaluation: Evaluation) -> dict[str, bytes]:
 def answers_dicom(answers: Sequence[ScanAnswer], learner: str, now: datetime) -> dict[str, bytes]:
     """A Structured Report for each patient with new scans, by file name."""
     when = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    weights = [f"{name} {card.get('sha256', '')}".strip() for name, card in weight_cards(learner).items()]
+    weights = weight_lines(learner)
     algorithm = parts.algorithm(learner_title(learner), weights)
     by_patient: dict[str, list[ScanAnswer]] = defaultdict(list)
     for answer in answers:

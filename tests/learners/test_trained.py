@@ -48,6 +48,7 @@ def test_the_shell_adapts_reads_and_verifies_with_it(training, tmp_path, capsys)
     assert main(["adapt", *base, "--learner", str(training)]) == 0
     result = json.loads(saved.read_text())
     assert result["n_groups"] == 8
+    assert [line.split()[0] for line in result["provenance"]["weights"]] == ["conv4", "mine"]
     assert (
         main(["predict", "--model", str(run), "--scans", str(new), "--device", "cpu", "--json", str(saved)])
         == 0
