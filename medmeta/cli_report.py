@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medmeta.console import bar, tolerance, write
 from medmeta.errors import MedMetaError
+
+if TYPE_CHECKING:
+    from medmeta.learners.base import Learner
 
 Run = Callable[[argparse.Namespace], dict[str, Any]]
 
@@ -85,17 +88,22 @@ def _report(options: argparse.Namespace) -> dict[str, Any]:
 
 def _verify(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     from medmeta.api import extractor
-    from medmeta.learners.registry import LEARNERS, find_learner
+    from medmeta.learners.registry import LEARNERS, find_learner, make_learner
     from medmeta.workspace.verify import TOLERANCE, verify_run
 
     most = TOLERANCE if options.tolerance is None else options.tolerance
+
+    def learner_of(name: str) -> Learner:
+        shared = extractor(options.device)
+        # A name that a bundle brings along leads to no file; only the person who verifies says where one is.
+        if name in LEARNERS or options.learner is None:
+            return make_learner(name, shared)
+        return find_learner(options.learner, shared)
+
     with bar() as progress:
         found = verify_run(
             folder,
-            lambda name: find_learner(
-                name if name in LEARNERS or options.learner is None else options.learner,
-                extractor(options.device),
-            ),
+            learner_of,
             tolerance=most,
             progress=progress,
         )

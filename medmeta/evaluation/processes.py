@@ -6,15 +6,20 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from medmeta.errors import MedMetaError
 from medmeta.models.threads import one_thread
+
+#: Threads of this process, one folder each, and seconds without a change after which none is ending.
+_THREADS, _SETTLED = Path("/proc/self/task"), 0.01
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
@@ -44,6 +49,7 @@ def spread(work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> I
             for item in items:
                 yield work(item)
         return
+    _let_threads_end()
     with ProcessPoolExecutor(
         min(jobs, len(items)), multiprocessing.get_context("fork"), initializer=_start, initargs=(work,)
     ) as pool:
@@ -53,6 +59,18 @@ def spread(work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> I
             raise MedMetaError(
                 "a process was ended from outside, as a system does that runs out of memory; use fewer jobs"
             ) from error
+
+
+def _let_threads_end() -> None:
+    """Wait until no thread is just ending: Python calls it joined while it still gives its memory back.
+
+    Forked in that moment, a process inherits MKL's store of memory with the lock held, and waits for ever; of some
+    hundred forks right after a pool of threads one did.
+    """
+    before = -1
+    while (now := sum(1 for _ in _THREADS.iterdir())) != before:
+        before = now
+        time.sleep(_SETTLED)
 
 
 #: Set in each forked process alone, before its first item.

@@ -36,4 +36,4 @@ def trained(place: Path, extractor: FeatureExtractor) -> CnnMetaLearner:
         backbone = load_backbone(chosen.backbone, pretrained=chosen.pretrained, seed=chosen.seed)
         extractor = FeatureExtractor(backbone, extractor.device)
     model = CnnMetaModel.load(path, backbone)
-    return CnnMetaLearner(f"{path.parent.name} ({card['sha256'][:8]})", model, extractor)
+    return CnnMetaLearner(f"{path.resolve().parent.name} ({card['sha256'][:8]})", model, extractor)

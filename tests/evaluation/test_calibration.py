@@ -45,3 +45,16 @@ def test_calibration_error_by_hand() -> None:
         ReliabilityPoint(pytest.approx(0.9), 0.75, 4),
     )
     assert calibration.calibration_error(points) == pytest.approx(0.2 * 0.55 + 0.8 * 0.15)
+
+
+@pytest.mark.parametrize(("patients", "said"), [(50, 0.08), (200, 0.04)])
+def test_what_chance_alone_makes_is_as_the_reports_say(patients: int, said: float) -> None:
+    random = np.random.default_rng(0)
+    errors = []
+    for _ in range(400):
+        sure = random.uniform(0.5, 1.0, patients)
+        right = random.random(patients) < sure
+        probabilities = np.stack([sure, 1 - sure], axis=1)
+        points = calibration.reliability(probabilities, np.where(right, 0, 1))
+        errors.append(calibration.calibration_error(points))
+    assert np.mean(errors) == pytest.approx(said, abs=0.01)
