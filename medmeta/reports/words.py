@@ -111,7 +111,7 @@ def method(evaluation: Evaluation) -> tuple[str, ...]:
             "then read the patient left out. No patient was ever on both sides. The model that is kept adapted on "
             f"all {adapted}; the figures describe models with a little less to learn from, and least from the class of "
             "the patient left out. With few patients they therefore run low, and as the answers lean on one another, "
-            "intervals are close to 95 % rather than exact."
+            "intervals are a guide and not exact."
         )
     else:
         how = (
@@ -121,9 +121,10 @@ def method(evaluation: Evaluation) -> tuple[str, ...]:
     return (
         how,
         "A patient with several scans counts once, by the mean probability of the scans; one with scans of several "
-        "labels is right only when each is. Intervals are exact 95 % intervals (Clopper-Pearson) with n the number "
-        "of patients, because scans of one patient are not independent. Only the interval of all scans right counts "
-        "more than that, by how often scans of one patient are not right or wrong together.",
+        "labels is right only when each is. Intervals are Clopper and Pearson's 95 % intervals, which hold at least "
+        "that for patients read independently, with n the number of patients, because scans of one patient are not "
+        "independent. Only the interval of all scans right counts more than that, by how often scans of one patient "
+        "are not right or wrong together.",
         "Simple methods read the same patients in the average features of the original network alone. Differences "
         "are per patient, with Tango's score interval for paired proportions.",
         "AUROC is the chance that a scan of the class gets a higher probability for it than a scan of another class; "

@@ -95,8 +95,7 @@ def per_class_table(evaluation: Evaluation) -> None:
                 "Sensitivity": [_share(item.sensitivity, item.sensitivity_interval) for item in figures],
                 "Specificity": [_share(item.specificity, item.specificity_interval) for item in figures],
                 "AUROC": [
-                    f"{decimal(item.auroc)} ({auroc_span(evaluation, item.label)})"
-                    for item in evaluation.per_class
+                    f"{decimal(item.auroc)} ({auroc_span(evaluation, item.label)})" for item in figures
                 ],
             }
         ),
