@@ -42,7 +42,7 @@ def auroc_span(evaluation: Evaluation, label: str | None = None) -> str:
     Of two classes both areas are the same; the mean of more has no interval of its own.
     """
     if label is None and len(evaluation.classes) != 2:
-        return "each class in the table below"
+        return "an interval for each class only"
     found = _interval(evaluation, "AUROC", evaluation.classes[0] if label is None else label)
     return NO_INTERVAL if found is None else f"{decimal(found.low)} to {decimal(found.high)}"
 
